@@ -1,0 +1,96 @@
+"""The shape of an enrichment: one module, four names, two optional ones.
+
+SCHEMA   the SchemaCriterion of the configuration file that switches it on
+Config   a pydantic model of that file's `parameters`: defaults, units, one line of meaning each
+prepare  (config, Resources) → state; once, at boot: open files, compile patterns. Raises EnrichmentRefused
+enrich   (draft, state) → Patch or None; pure. Never mutates the draft: the pipeline merges the patch
+
+An enrichment that needs the network describes its question and gets the answer, so it stays pure too:
+ask      (draft, state) → Query or None
+enrich   (draft, state, answer) → Patch or None
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shared.payload import CollectorPayload
+
+
+class Entity(NamedTuple):
+    """A self-describing JSON: an Iglu URI and its data. `text` is the compact JSON of both where it is at hand."""
+
+    schema: str
+    data: Any
+    text: str | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """The event so far. Enrichments read it and describe changes; only the pipeline writes to it.
+
+    values: 131 texts in the order of FIELDS; "" is null.
+    parameters: tracker parameters as sent; a parameter without `=` is None.
+    headers: request headers in order, names as sent.
+    contexts: valid entities of the tracker. event: the valid self-describing event's inner entity, if any.
+    derived: what earlier enrichments attached.
+    """
+
+    values: list[str]
+    parameters: Mapping[str, str | None]
+    payload: CollectorPayload
+    headers: Sequence[tuple[str, str]]
+    contexts: Sequence[Entity] = ()
+    event: Entity | None = None
+    derived: Sequence[Entity] = ()
+
+
+class Failure(NamedTuple):
+    """Why an enrichment could not do its work, in the shape of an enrichment_failures message.
+
+    With `field` it is InputData {field, value, expectation = message}, else Simple {error = message}.
+    """
+
+    message: str
+    field: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What an enrichment wants changed.
+
+    fields: column → text ("" clears it). contexts: entities to attach to derived_contexts.
+    failures: each becomes a message of one enrichment_failures row; the patch's other parts still apply.
+    drop: the event ends here, counted, with no output.
+    event, entities: replacements of the self-describing event and of the tracker's contexts, re-validated.
+    side_events: complete events of their own (PII identification), as column → text.
+    """
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    contexts: Sequence[Entity] = ()
+    failures: Sequence[Failure] = ()
+    drop: bool = False
+    event: Entity | None = None
+    entities: Sequence[Entity] | None = None
+    derived: Sequence[Entity] | None = None
+    side_events: Sequence[Mapping[str, str]] = ()
+
+
+class Resources(NamedTuple):
+    """What prepare may use: paths in a configuration are relative to `folder`, downloads lie in `data_dir`."""
+
+    folder: Path
+    data_dir: Path
+
+
+class Query(NamedTuple):
+    """A question for the worker: `kind` names who answers (`http`, `sql`), `question` is that one's own value."""
+
+    kind: str
+    question: Any
+
+
+class EnrichmentRefused(Exception):
+    """The configuration of an enrichment can't be used: refuse to boot, or keep the old one on a hot reload."""

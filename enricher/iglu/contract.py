@@ -1,0 +1,71 @@
+"""What the pipeline asks of Iglu: a schema by its URI, and whether an instance conforms.
+
+An instance that does not conform, and a schema that no registry has, are values. Registries that can't be
+reached are an infrastructure error: the worker holds the message and asks again.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+from shared.schema import SchemaKey
+
+
+class Report(NamedTuple):
+    """One violation, in the words and paths of Snowplow's validator (reference: docs/bad-rows.md)."""
+
+    message: str
+    path: str
+    keyword: str | None
+    targets: tuple[str, ...]
+
+
+class Schema(Protocol):
+    """A resolved schema, compiled. `key` is the schema that validates: the superseding one where there is one."""
+
+    @property
+    def key(self) -> SchemaKey: ...
+
+    @property
+    def superseded_by(self) -> str | None:
+        """Version that replaced the requested one (`1-0-1`), else None."""
+
+    def reports(self, instance: Any) -> tuple[Report, ...]:
+        """Empty where the instance conforms. The verdict is jsonschema's."""
+
+
+class SchemaIssue(NamedTuple):
+    path: str
+    message: str
+
+
+class InvalidSchema(NamedTuple):
+    """A registry has the schema, but it is not a valid one."""
+
+    issues: tuple[SchemaIssue, ...]
+
+
+class NotResolved(NamedTuple):
+    """No registry has the schema. `lookup_history` is JSON as a bad row's ResolutionError carries it."""
+
+    lookup_history: list[dict[str, Any]]
+    superseded_by: str | None = None
+
+
+#: What a lookup of an Iglu URI can end in.
+Resolution = Schema | InvalidSchema | NotResolved
+
+
+class RegistriesUnavailable(Exception):
+    """A schema was not found, but a registry that may have it could not be asked: hold the message, try again."""
+
+
+class Resolver(Protocol):
+    """Looks schemas up by `iglu:vendor/name/format/M-R-A`."""
+
+    def cached(self, uri: str) -> Resolution | None:
+        """What is known now without asking anybody, None where somebody must be asked. Hot path: one dict look-up."""
+
+    async def resolve(self, uri: str) -> Resolution:
+        """Ask the registries. Raises RegistriesUnavailable."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,127 @@
+"""The stream port: what the three processes ask of a transport, and no more.
+
+A transport moves bytes; it reads no body and decides nothing about it. Errors are named by the caller's duty:
+
+StreamError
+├── StreamUnavailable   wait and try the same call again; nothing of it is known to be lost or owned
+└── MessageRefused      never try this message again: the transport cannot hold it (too large, unroutable)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+#: Where a process publishes to. Each is an exchange on RabbitMQ.
+StreamName = Literal["raw", "enriched", "failed", "bad"]
+
+#: Where a process consumes from. Competing consumers of one queue share its messages.
+QueueName = Literal["raw", "enriched", "failed", "bad-rows.load"]
+
+#: What can be read again and again without consuming it.
+LogName = Literal["bad-rows", "raw.archive"]
+
+
+class StreamError(Exception):
+    """The transport did not do what it was asked."""
+
+
+class StreamUnavailable(StreamError):
+    """The transport can't be reached or takes nothing now: hold what you have, back off, try again."""
+
+
+class MessageRefused(StreamError):
+    """The transport will never take this message: turn it into a bad row or report it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a stream; DESIGN of the bodies: docs/streams.md.
+
+    message_id: UUIDv7, set once by whoever made the message, kept when it is published again.
+    timestamp_ms: Unix milliseconds.
+    type: what the body is: `collector-payload`, `enriched-tsv`, `failed-tsv`, `bad-row`.
+    headers: counts and schema majors, so that a reader need not parse a body to account for it.
+    """
+
+    body: bytes
+    message_id: str
+    timestamp_ms: int
+    type: str
+    content_type: str
+    headers: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message lent to one consumer until it acks, releases or buries it.
+
+    attempts: deliveries so far, this one included, as far as the transport knows; `redelivered` is exact.
+    tag: the transport's own handle.
+    """
+
+    message: Message
+    redelivered: bool
+    attempts: int
+    tag: object
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A message at its place in a log; offsets grow, with gaps."""
+
+    offset: int
+    message: Message
+
+
+class Publisher(Protocol):
+    """Puts messages on streams. One instance serves all tasks of a process, any number of calls at once."""
+
+    @property
+    def ready(self) -> bool:
+        """False while the broker is unreachable or blocks publishers: stop intake or spool."""
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        """Return once the stream durably owns every message.
+
+        Raises StreamUnavailable (some may be owned: publishing them again makes duplicates, not losses) or
+        MessageRefused.
+        """
+
+    async def close(self) -> None:
+        """Wait for what is outstanding, then let go of the connection."""
+
+
+class Subscriber(Protocol):
+    """Takes messages from one queue. A living subscriber keeps its deliveries however long it holds them."""
+
+    async def receive(self, limit: int, wait_s: float) -> list[Delivery]:
+        """Up to `limit` deliveries, oldest first; waits at most `wait_s` seconds for the first one, then [].
+
+        During an outage of the broker it waits and reconnects; deliveries lent before are void then (their ack
+        is ignored) and come again with `redelivered`.
+        """
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """These are done with. Void deliveries are ignored. Never raises for an outage."""
+
+    async def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Give back, for any consumer, as redelivered. Not a way to express an outage: hold instead."""
+
+    async def bury(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        """Move poison to the queue's dead queue, where an operator finds it with the reason."""
+
+    async def close(self) -> None:
+        """Release what is still lent and let go of the connection."""
+
+
+class LogReader(Protocol):
+    """Reads a log from any place without consuming anything."""
+
+    async def read(self, after: int | None, limit: int, wait_s: float = 0) -> list[LogRecord]:
+        """Up to `limit` records with an offset above `after` (None: from the oldest kept), in order.
+
+        Waits at most `wait_s` seconds for the first. Raises StreamUnavailable.
+        """
+
+    async def close(self) -> None:
+        """Let go of the connection."""

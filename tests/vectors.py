@@ -1,0 +1,64 @@
+"""Vectors and recorded requests: one test each, its id as the test id, differences listed in one file."""
+
+import json
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.settings import environment
+
+ROOT = Path(__file__).parent.parent
+
+#: ids or patterns we choose to differ from → the reason.
+DIFFERENCES = Path(__file__).parent / "differences.yml"
+
+
+def folder(variable: str, default: str) -> Path:
+    """The folder that an environment variable names, relative to the project's root."""
+    return ROOT / environment().get(variable, default)
+
+
+def vectors(name: str) -> list[Any]:
+    """Parameters for `pytest.mark.parametrize`: one a line of `<name>.jsonl`, or one skipped with the reason."""
+    file = folder("EVNT_VECTORS", "../shared/vectors") / f"{name}.jsonl"
+    return _parameters(file)
+
+
+def traffic() -> list[Any]:
+    """Parameters of all recorded requests, in order, file by file."""
+    place = folder("EVNT_TRAFFIC", "../shared/traffic")
+    files = sorted(place.glob("*.jsonl"))
+    return [row for file in files for row in _parameters(file)] or [_absent(place / "*.jsonl")]
+
+
+def difference(identifier: str) -> str | None:
+    """The reason why we choose to differ from this vector."""
+    for pattern, reason in _differences().items():
+        if fnmatchcase(identifier, pattern):
+            return reason
+    return None
+
+
+@cache
+def _differences() -> dict[str, str]:
+    return yaml.safe_load(DIFFERENCES.read_text()) or {}
+
+
+def _parameters(file: Path) -> list[Any]:
+    if not file.exists():
+        return [_absent(file)]
+    rows = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    return [pytest.param(row, id=row["id"], marks=_marks(row["id"])) for row in rows]
+
+
+def _marks(identifier: str) -> list[pytest.MarkDecorator]:
+    reason = difference(identifier)
+    return [pytest.mark.skip(reason=f"we choose to differ: {reason}")] if reason else []
+
+
+def _absent(file: Path) -> Any:
+    return pytest.param(None, id="absent", marks=pytest.mark.skip(reason=f"{file} is not on this machine"))
