@@ -4,7 +4,13 @@ Thrift's TBinaryProtocol, packed and read by hand on bytes and bounds-checked; a
 one or more structs back to back (a struct is self-delimiting).
 """
 
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Any, NoReturn
+
+SCHEMA = "iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"
 
 
 @dataclass(slots=True)
@@ -12,6 +18,7 @@ class CollectorPayload:
     """One request as the collector recorded it. None: the field is unset. Texts are UTF-8 with replacement.
 
     timestamp: Unix milliseconds. headers: `Name: value` lines in order of arrival.
+    record: the struct's own bytes where it was decoded from some; a bad row quotes them.
     """
 
     schema: str | None = None
@@ -28,3 +35,240 @@ class CollectorPayload:
     content_type: str | None = None
     hostname: str | None = None
     network_userid: str | None = None
+    record: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Bytes in which no struct could be read up to its end, and why; everything behind them is in here too."""
+
+    record: bytes
+    reason: str
+
+
+#: Thrift field id → place in CollectorPayload. In the order of the ids, which is the order on the wire.
+_PLACES = {100: 1, 200: 2, 210: 3, 220: 4, 300: 5, 310: 6, 320: 7, 330: 8, 340: 9, 350: 10, 360: 11, 400: 12, 410: 13}
+_PLACES |= {31337: 0}
+_TIMESTAMP, _HEADERS = 200, 350
+
+_STOP, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST = 0, 10, 11, 12, 13, 14, 15
+#: Bytes of a value of each type that has a fixed size: bool, byte, double, i16, i32, i64, uuid.
+_SIZES = {2: 1, 3: 1, 4: 8, 6: 2, 8: 4, _I64: 8, 16: 16}
+#: Containers inside containers: more than any real record has, few enough for the interpreter's stack.
+_DEPTH = 32
+
+_FIELD = Struct(">Bh")
+_STRING_FIELD = Struct(">Bhi")
+_I64_FIELD = Struct(">Bhq")
+_LIST_FIELD = Struct(">BhBi")
+_LENGTH = Struct(">i")
+
+#: What Snowplow's own reader says of every truncation.
+END_OF_BYTES = "Reached end of bytes when parsing as thrift format"
+
+
+class _Broken(Exception):
+    """No struct can be read here."""
+
+
+# ---- writing ----------------------------------------------------------------------------------------------------
+
+
+def _string(identifier: int, value: bytes) -> bytes:
+    return _STRING_FIELD.pack(_STRING, identifier, len(value)) + value
+
+
+def _strings(identifier: int, values: Sequence[bytes]) -> bytes:
+    pack = _LENGTH.pack
+    parts = [_LIST_FIELD.pack(_LIST, identifier, _STRING, len(values))]
+    for value in values:
+        parts.append(pack(len(value)))
+        parts.append(value)
+    return b"".join(parts)
+
+
+def encode(payload: CollectorPayload) -> bytes:
+    """The struct's bytes as Snowplow's collectors write them: unset fields left out, the timestamp always there."""
+    values = [getattr(payload, name) for name in CollectorPayload.__slots__]
+    return b"".join(_encode_field(identifier, values[place]) for identifier, place in _PLACES.items()) + b"\0"
+
+
+def _encode_field(identifier: int, value: str | int | list[str] | None) -> bytes:
+    match value:
+        case None:
+            return b""
+        case int():
+            return _I64_FIELD.pack(_I64, identifier, value)
+        case str():
+            return _string(identifier, value.encode("utf-8", "replace"))
+        case _:
+            return _strings(identifier, [line.encode("utf-8", "replace") for line in value])
+
+
+class Encoder:
+    """The collector's way to the same bytes: values stay the bytes that came, what never changes is packed once."""
+
+    __slots__ = ("_after_timestamp", "_end")
+
+    def __init__(self, collector: str) -> None:
+        self._after_timestamp = _encode_field(210, "UTF-8") + _encode_field(220, collector)
+        self._end = _encode_field(31337, SCHEMA) + b"\0"
+
+    def encode(
+        self,
+        ip_address: bytes,
+        timestamp: int,
+        headers: Sequence[bytes],
+        network_userid: bytes,
+        *,
+        user_agent: bytes | None = None,
+        referer_uri: bytes | None = None,
+        path: bytes | None = None,
+        querystring: bytes | None = None,
+        body: bytes | None = None,
+        content_type: bytes | None = None,
+        hostname: bytes | None = None,
+    ) -> bytes:
+        """One struct; None leaves a field out."""
+        head = _STRING_FIELD.pack
+        parts = [_string(100, ip_address), _I64_FIELD.pack(_I64, _TIMESTAMP, timestamp), self._after_timestamp]
+        if user_agent is not None:
+            parts += (head(_STRING, 300, len(user_agent)), user_agent)
+        if referer_uri is not None:
+            parts += (head(_STRING, 310, len(referer_uri)), referer_uri)
+        if path is not None:
+            parts += (head(_STRING, 320, len(path)), path)
+        if querystring is not None:
+            parts += (head(_STRING, 330, len(querystring)), querystring)
+        if body is not None:
+            parts += (head(_STRING, 340, len(body)), body)
+        parts.append(_strings(_HEADERS, headers))
+        if content_type is not None:
+            parts += (head(_STRING, 360, len(content_type)), content_type)
+        if hostname is not None:
+            parts += (head(_STRING, 400, len(hostname)), hostname)
+        parts += (head(_STRING, 410, len(network_userid)), network_userid, self._end)
+        return b"".join(parts)
+
+
+# ---- reading ----------------------------------------------------------------------------------------------------
+
+
+def decode(buffer: bytes) -> Iterator[CollectorPayload | Damaged]:
+    """The structs of one message, in order; a tail that is none is one Damaged, and so is a message of no bytes.
+
+    Unknown fields, and known ones of another type, are skipped. Work is bounded by the buffer's length whatever
+    lengths and counts it claims.
+    """
+    start, size = 0, len(buffer)
+    while True:
+        try:
+            values, end = _read_struct(buffer, start)
+        except _Broken as broken:
+            yield Damaged(buffer[start:], str(broken))
+            return
+        yield CollectorPayload(*values, buffer[start:end])
+        if end == size:
+            return
+        start = end
+
+
+def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
+    values: list[Any] = [None] * 14
+    values[_PLACES[_TIMESTAMP]] = 0
+    offset, size = start, len(buffer)
+    try:
+        while (kind := buffer[offset]) != _STOP:
+            if kind == _STRING:
+                _, identifier, length = _STRING_FIELD.unpack_from(buffer, offset)
+                offset += 7
+                end = offset + length
+                if length < 0 or end > size:
+                    _end_of_bytes()
+                if identifier in _PLACES and identifier not in (_TIMESTAMP, _HEADERS):
+                    values[_PLACES[identifier]] = str(buffer[offset:end], "utf-8", "replace")
+                offset = end
+            else:
+                offset = _read_other(buffer, offset, values)
+    except (IndexError, struct.error):
+        _end_of_bytes()
+    if offset == start:
+        raise _Broken("struct without fields")
+    return values, offset + 1
+
+
+def _read_other(buffer: bytes, offset: int, values: list[Any]) -> int:
+    """Read the timestamp or the headers, skip any other field; the offset behind it."""
+    kind, identifier = _FIELD.unpack_from(buffer, offset)
+    if identifier == _TIMESTAMP and kind == _I64:
+        values[_PLACES[_TIMESTAMP]] = _I64_FIELD.unpack_from(buffer, offset)[2]
+        return offset + _I64_FIELD.size
+    if identifier == _HEADERS and kind == _LIST:
+        _, _, item, count = _LIST_FIELD.unpack_from(buffer, offset)
+        if item == _STRING or count == 0:
+            values[_PLACES[_HEADERS]], offset = _read_strings(buffer, offset + _LIST_FIELD.size, count)
+            return offset
+    return _skip(buffer, offset + _FIELD.size, kind, _DEPTH)
+
+
+def _read_strings(buffer: bytes, offset: int, count: int) -> tuple[list[str], int]:
+    size = len(buffer)
+    if count < 0 or count > (size - offset) // 4:
+        _end_of_bytes()
+    strings = []
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(buffer, offset)
+        offset += 4
+        end = offset + length
+        if length < 0 or end > size:
+            _end_of_bytes()
+        strings.append(str(buffer[offset:end], "utf-8", "replace"))
+        offset = end
+    return strings, offset
+
+
+def _skip(buffer: bytes, offset: int, kind: int, depth: int) -> int:
+    """The offset behind a value of this type, which is inside the buffer or at its end."""
+    if depth == 0:
+        raise _Broken("containers nested too deep")
+    match kind:
+        case _ if kind in _SIZES:
+            return _behind(buffer, offset, _SIZES[kind])
+        case 11:
+            return _behind(buffer, offset + 4, _LENGTH.unpack_from(buffer, offset)[0])
+        case 12:
+            return _skip_struct(buffer, offset, depth)
+        case 13:
+            kinds = buffer[offset], buffer[offset + 1]
+            return _skip_items(buffer, offset + 2, kinds, depth)
+        case 14 | 15:
+            return _skip_items(buffer, offset + 1, (buffer[offset],), depth)
+        case _:
+            raise _Broken(f"unknown field type {kind}")
+
+
+def _behind(buffer: bytes, offset: int, length: int) -> int:
+    if length < 0 or offset + length > len(buffer):
+        _end_of_bytes()
+    return offset + length
+
+
+def _skip_struct(buffer: bytes, offset: int, depth: int) -> int:
+    while (kind := buffer[offset]) != _STOP:
+        offset = _skip(buffer, offset + _FIELD.size, kind, depth - 1)
+    return offset + 1
+
+
+def _skip_items(buffer: bytes, offset: int, kinds: tuple[int, ...], depth: int) -> int:
+    (count,) = _LENGTH.unpack_from(buffer, offset)
+    offset += 4
+    if count < 0 or count * len(kinds) > len(buffer) - offset:  # no value takes less than one byte
+        _end_of_bytes()
+    for _ in range(count):
+        for kind in kinds:
+            offset = _skip(buffer, offset, kind, depth - 1)
+    return offset
+
+
+def _end_of_bytes() -> NoReturn:
+    raise _Broken(END_OF_BYTES)
