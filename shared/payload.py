@@ -50,6 +50,7 @@ class Damaged:
 _PLACES = {100: 1, 200: 2, 210: 3, 220: 4, 300: 5, 310: 6, 320: 7, 330: 8, 340: 9, 350: 10, 360: 11, 400: 12, 410: 13}
 _PLACES |= {31337: 0}
 _TIMESTAMP, _HEADERS = 200, 350
+_RECORD = 14
 
 _STOP, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST = 0, 10, 11, 12, 13, 14, 15
 #: Bytes of a value of each type that has a fixed size: bool, byte, double, i16, i32, i64, uuid.
@@ -167,14 +168,14 @@ def decode(buffer: bytes) -> Iterator[CollectorPayload | Damaged]:
         except _Broken as broken:
             yield Damaged(buffer[start:], str(broken))
             return
-        yield CollectorPayload(*values, buffer[start:end])
+        yield CollectorPayload(*values)
         if end == size:
             return
         start = end
 
 
 def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
-    values: list[Any] = [None] * 14
+    values: list[Any] = [None] * 15
     values[_PLACES[_TIMESTAMP]] = 0
     offset, size = start, len(buffer)
     try:
@@ -194,6 +195,7 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
         _end_of_bytes()
     if offset == start:
         raise _Broken("struct without fields")
+    values[_RECORD] = buffer[start : offset + 1]
     return values, offset + 1
 
 
