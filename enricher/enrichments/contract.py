@@ -1,4 +1,4 @@
-"""The shape of an enrichment: one module, four names, two optional ones.
+"""The shape of an enrichment: one module, four names, and optional ones.
 
 SCHEMA   the SchemaCriterion of the configuration file that switches it on
 Config   a pydantic model of that file's `parameters`: defaults, units, one line of meaning each
@@ -6,16 +6,30 @@ prepare  (config, Resources) → state; once, at boot: open files, compile patte
 enrich   (draft, state) → Patch or None; pure. Never mutates the draft: the pipeline merges the patch
 
 An enrichment that needs the network describes its question and gets the answer, so it stays pure too:
-ask      (draft, state) → Query or None
+ask      (draft, state) → Query or None. Without a question, `enrich` is not called unless it has something to say
+         without one: `ask` then returns a Patch
 enrich   (draft, state, answer) → Patch or None
+
+Optional:
+assets      (config) → the data files that the operator must bring
+IDENTIFIER  the name that failures carry in bad rows, as Snowplow spells it; else the configuration's name
+ALIASES     further criteria of configuration files that switch it on
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel, ConfigDict
+
 from shared.payload import CollectorPayload
+
+
+class Parameters(BaseModel):
+    """Base of every Config: frozen, unknown keys refused, the text under each option is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Entity(NamedTuple):
@@ -33,6 +47,7 @@ class Draft:
     values: 131 texts in the order of FIELDS; "" is null.
     parameters: tracker parameters as sent; a parameter without `=` is None.
     headers: request headers in order, names as sent.
+    page_query: parameters of page_url's query, decoded, the last of a name; None where there is no such URL.
     contexts: valid entities of the tracker. event: the valid self-describing event's inner entity, if any.
     derived: what earlier enrichments attached.
     """
@@ -40,7 +55,8 @@ class Draft:
     values: list[str]
     parameters: Mapping[str, str | None]
     payload: CollectorPayload
-    headers: Sequence[tuple[str, str]]
+    headers: Sequence[tuple[str, str]] = ()
+    page_query: Mapping[str, str | None] | None = None
     contexts: Sequence[Entity] = ()
     event: Entity | None = None
     derived: Sequence[Entity] = ()
@@ -61,10 +77,11 @@ class Failure(NamedTuple):
 class Patch:
     """What an enrichment wants changed.
 
-    fields: column → text ("" clears it). contexts: entities to attach to derived_contexts.
+    fields: column → text ("" clears it). contexts: entities to attach, in front of what is there.
     failures: each becomes a message of one enrichment_failures row; the patch's other parts still apply.
     drop: the event ends here, counted, with no output.
     event, entities: replacements of the self-describing event and of the tracker's contexts, re-validated.
+    derived: replacement of what earlier enrichments attached; `contexts` then come in front of it.
     side_events: complete events of their own (PII identification), as column → text.
     """
 
@@ -90,6 +107,28 @@ class Query(NamedTuple):
 
     kind: str
     question: Any
+
+
+class Asset(NamedTuple):
+    """A data file that the operator brings: from `uri`, kept as `name` in the downloads folder, or a local path."""
+
+    uri: str
+    name: str
+
+
+class Enrichment(NamedTuple):
+    """An enrichment that is switched on.
+
+    schema_uri: of its configuration; None for what is built in, whose failures name no enrichment.
+    ask: None where the enrichment needs no answer.
+    """
+
+    name: str
+    identifier: str
+    schema_uri: str | None
+    state: Any
+    enrich: Callable[..., Patch | None]
+    ask: Callable[[Draft, Any], Query | Patch | None] | None = None
 
 
 class EnrichmentRefused(Exception):
