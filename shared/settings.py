@@ -38,11 +38,49 @@ class RabbitmqSettings(Section):
     """Password of the user."""
     virtualhost: str = "/"
     """Virtual host that holds the exchanges and queues."""
+    tls: bool = False
+    """Speak TLS to the broker; its certificate is verified."""
+    tls_ca_file: Path | None = None
+    """Certificates of the authorities that may have signed the broker's (PEM); unset: those of the system."""
+    heartbeat_seconds: int = 30
+    """After about twice this silence the line counts as dead and is made anew."""
+    connect_timeout_ms: int = 10_000
+    """Longest wait for one attempt to connect."""
+    startup_timeout_seconds: int = 60
+    """How long a starting process waits for a broker that can't be reached before it exits."""
+    retry_delay_ms: int = 30_000
+    """Longest pause between two attempts to reconnect; the first ones are much shorter."""
+    consumer_timeout_ms: int = 86_400_000
+    """How long a consumer may hold a message without acking it (the broker's own default is half an hour)."""
+
+
+class StreamLimits(Section):
+    """What a transport may hold; on RabbitMQ these become arguments of the queues when they are declared."""
+
+    queue_max_bytes: int = 10_000_000_000
+    """Bytes of messages in one queue above which it takes no more: the collector then spools, later answers 503."""
+    message_max_bytes: int = 16_777_216
+    """Largest message body in bytes; RabbitMQ 4 refuses larger ones by default."""
+    delivery_limit: int = 50
+    """Redeliveries after which a message counts as poison and goes to the queue's dead queue."""
+    publish_timeout_ms: int = 10_000
+    """Longest wait for the transport to confirm a publish."""
+    log_max_bytes: int = 1_000_000_000
+    """Size in bytes above which the oldest part of the `bad-rows` log goes; 0 keeps no log (embedded only)."""
+    log_max_age_hours: int = 168
+    """Age above which records of the `bad-rows` log go."""
+    raw_archive: bool = False
+    """Also keep everything of the raw stream in the log `raw.archive`, to enrich the past again."""
+    raw_archive_max_bytes: int = 20_000_000_000
+    """Size in bytes above which the oldest part of `raw.archive` goes."""
+    raw_archive_max_age_hours: int = 720
+    """Age above which records of `raw.archive` go."""
 
 
 class IngestSettings(Section):
     mode: Literal["direct", "rabbitmq"] = "direct"
     """Transport between the processes: `direct` is the embedded stream, one SQLite file, no server."""
+    limits: StreamLimits = StreamLimits()
     rabbitmq: RabbitmqSettings = RabbitmqSettings()
 
 
