@@ -6,9 +6,8 @@ prepare  (config, Resources) → state; once, at boot: open files, compile patte
 enrich   (draft, state) → Patch or None; pure. Never mutates the draft: the pipeline merges the patch
 
 An enrichment that needs the network describes its question and gets the answer, so it stays pure too:
-ask      (draft, state) → Query or None. Without a question, `enrich` is not called unless it has something to say
-         without one: `ask` then returns a Patch
-enrich   (draft, state, answer) → Patch or None
+ask      (draft, state) → Query or None
+enrich   (draft, state, answer) → Patch or None; the answer is None where nothing was asked
 
 Optional:
 assets      (config) → the data files that the operator must bring
@@ -109,6 +108,13 @@ class Query(NamedTuple):
     question: Any
 
 
+class Answer(NamedTuple):
+    """What came back: the value, or why there is none. An outage of what was asked is an answer too."""
+
+    value: Any = None
+    error: str | None = None
+
+
 class Asset(NamedTuple):
     """A data file that the operator brings: from `uri`, kept as `name` in the downloads folder, or a local path."""
 
@@ -128,7 +134,7 @@ class Enrichment(NamedTuple):
     schema_uri: str | None
     state: Any
     enrich: Callable[..., Patch | None]
-    ask: Callable[[Draft, Any], Query | Patch | None] | None = None
+    ask: Callable[[Draft, Any], Query | None] | None = None
 
 
 class EnrichmentRefused(Exception):
