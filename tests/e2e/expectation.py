@@ -1,0 +1,94 @@
+"""What a recorded request must become, compared with the rows that it became."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from shared.schema import SchemaKey, column_suffix
+
+#: Network user id of a visitor who asked not to be identified.
+ANONYMOUS_ID = "00000000-0000-0000-0000-000000000000"
+
+
+Row = Mapping[str, Any]
+
+
+def expected_events(expect: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One object an event, what is common to all of them merged in."""
+    common = expect.get("common") or {}
+    return [{**common, **event} for event in expect.get("events") or []]
+
+
+def differences(event: Mapping[str, Any], row: Row, ignore: frozenset[str] = frozenset()) -> list[str]:
+    """Every field of the expected event that the row does not hold."""
+    found = [_field_difference(name, wanted, row) for name, wanted in event.items() if name not in ignore]
+    return [text for text in found if text]
+
+
+def concerns(event: Mapping[str, Any], problem: str) -> bool:
+    """Does a problem named by the recording refuse this event?"""
+    match = re.match(r"(iglu:\S+?): ", problem)
+    if match is None or "/payload_data/" in match[1]:
+        return True
+    return match[1] in {*event.get("contexts", ()), _schema_of(event)}
+
+
+def problem_schema(problem: str) -> str | None:
+    """The Iglu URI that a problem names."""
+    match = re.match(r"(iglu:\S+?): ", problem)
+    return match[1] if match else None
+
+
+def _schema_of(event: Mapping[str, Any]) -> str:
+    parts = (event.get(f"event_{part}", "") for part in ("vendor", "name", "format", "version"))
+    return "iglu:" + "/".join(parts)
+
+
+def _field_difference(name: str, wanted: Any, row: Row) -> str | None:
+    if name == "contexts":
+        return _contexts_difference(wanted, row)
+    if name.endswith("_ms"):
+        name = name.removesuffix("_ms")
+        return _report(name, wanted, _milliseconds(row[name]))
+    return None if _same(name, wanted, row[name]) else _report(name, wanted, row[name], certain=True)
+
+
+def _report(name: str, wanted: Any, found: Any, *, certain: bool = False) -> str | None:
+    return f"{name}: expected {wanted!r}, found {found!r}" if certain or wanted != found else None
+
+
+def _milliseconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _same(name: str, wanted: Any, found: Any) -> bool:
+    if wanted is None or found is None:
+        return wanted is None and found in (None, "")
+    if isinstance(wanted, dict):
+        return len(found) == wanted["length"] and found.startswith(_cleaned(wanted["starts"]))
+    if isinstance(wanted, bool | int | float):
+        return abs(float(found) - float(wanted)) <= 1e-9 * abs(float(wanted))
+    if name == "page_url":
+        return found == wanted or unquote(found) == unquote(_cleaned(wanted))
+    return bool(found == _cleaned(wanted))
+
+
+def _cleaned(text: str) -> str:
+    """Snowplow's rule for a text column: a tab is four spaces, other control characters vanish."""
+    return re.sub(r"[\x00-\x1f\x7f]", "", text.replace("\t", "    "))
+
+
+def _contexts_difference(wanted: list[str], row: Row) -> str | None:
+    """Entities are spread over a column per schema major; their versions stand inside."""
+    keys = [SchemaKey.parse(uri) for uri in wanted]
+    expected = Counter((f"contexts_{column_suffix(key.vendor, key.name, key.model)}", key.version) for key in keys)
+    found = Counter(
+        (column, entity["_schema_version"]) for column in {name for name, _ in expected} for entity in row[column]
+    )
+    return _report("contexts", expected, found)

@@ -1,0 +1,134 @@
+"""Every recorded request of the real trackers goes over a socket through the running pipeline.
+
+All requests are sent first, in the order in which they were recorded; then each test compares its own request
+with what came out at the end.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e.expectation import ANONYMOUS_ID, concerns, differences, expected_events, problem_schema
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.replay import Answer, send, source_address
+from tests.vectors import traffic
+
+pytestmark = [pytest.mark.traffic, pytest.mark.e2e, pytest.mark.timeout(300)]
+
+RECORDED = traffic()
+
+#: Fields that differ between two deliveries of one event; the table keeps either.
+_OF_THE_DELIVERY = frozenset({"dvce_sent_tstamp_ms", "user_ipaddress", "network_userid"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of all requests: answers and source addresses by request id, rows by event id and address."""
+
+    answers: Mapping[str, Answer]
+    addresses: Mapping[str, str]
+    rows: list[dict[str, Any]]
+    bad_rows: list[str]
+    sent_ids: Counter[str]
+
+    def rows_of(self, event: Mapping[str, Any], address: str) -> list[dict[str, Any]]:
+        wanted = event.get("event_id")
+        if wanted is None:
+            return [row for row in self.rows if row["user_ipaddress"] == address]
+        return [row for row in self.rows if row["event_id"] == wanted]
+
+    def bad_rows_of(self, address: str) -> list[str]:
+        """Every bad row says where its request came from, in the payload or in a header line of it."""
+        return [text for text in self.bad_rows if address in text]
+
+
+@pytest.fixture(scope="module")
+def outcome(traffic_pipeline: Pipeline) -> Outcome:
+    requests = [parameter.values[0] for parameter in RECORDED if parameter.values[0]]
+    answers = {row["id"]: send(traffic_pipeline.collector_port, n, row["request"]) for n, row in enumerate(requests)}
+    addresses = {row["id"]: source_address(n) for n, row in enumerate(requests)}
+    sent = Counter(_ids(requests))
+    traffic_pipeline.wait_for(lambda: _arrived(traffic_pipeline, set(sent)), "every event to arrive")
+    return Outcome(answers, addresses, traffic_pipeline.query("SELECT * FROM events"), _bad(traffic_pipeline), sent)
+
+
+def _ids(requests: list[dict[str, Any]]) -> Iterator[str]:
+    for row in requests:
+        yield from (event["event_id"] for event in expected_events(row["expect"]) if "event_id" in event)
+
+
+def _arrived(pipeline: Pipeline, sent: set[str]) -> bool:
+    stored = {row["id"] for row in pipeline.query("SELECT DISTINCT toString(event_id) AS id FROM events")}
+    missing = sent - stored
+    text = "\n".join(_bad(pipeline)).lower() if missing else ""
+    return all(identifier in text for identifier in missing)
+
+
+def _bad(pipeline: Pipeline) -> list[str]:
+    return [json.dumps(row, ensure_ascii=False) for row in pipeline.query("SELECT * FROM bad_rows")]
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+def test_request_becomes_what_it_must(recorded: dict[str, Any], outcome: Outcome) -> None:
+    expect, answer = recorded["expect"], outcome.answers[recorded["id"]]
+    if expect.get("not_a_tracker_request"):
+        return
+    assert answer.status == expect["status"]
+    _check_cors(recorded["request"], answer, preflight=bool(expect.get("preflight")))
+    if expect.get("anonymous"):
+        assert answer.header("set-cookie") is None
+    address = outcome.addresses[recorded["id"]]
+    problems = expect.get("problems") or []
+    for event in expected_events(expect):
+        _check_event(event, expect, outcome, address, problems)
+    for problem in problems:
+        _check_problem(problem, outcome.bad_rows_of(address))
+
+
+def _check_cors(request: Mapping[str, Any], answer: Answer, *, preflight: bool) -> None:
+    origin = next((value for name, value in request["headers"] if name.lower() == "origin"), None)
+    if origin is None:
+        return
+    assert answer.header("access-control-allow-origin") == origin
+    assert answer.header("access-control-allow-credentials") == "true"
+    if preflight:
+        allowed = {name.strip().lower() for name in (answer.header("access-control-allow-headers") or "").split(",")}
+        assert {"content-type", "sp-anonymous"} <= allowed
+
+
+def _check_event(
+    event: dict[str, Any], expect: Mapping[str, Any], outcome: Outcome, address: str, problems: list[str]
+) -> None:
+    if any(concerns(event, problem) for problem in problems):
+        assert outcome.bad_rows_of(address), f"no bad row for {event}"
+        return
+    rows = outcome.rows_of(event, address)
+    assert rows, f"no row for {event}; bad rows of the request: {outcome.bad_rows_of(address)}"
+    again = outcome.sent_ids[event.get("event_id", "")] > 1
+    found = [differences(event, row, _OF_THE_DELIVERY if again else frozenset()) for row in rows]
+    assert min(found, key=len) == []
+    if not again:
+        _check_visitor(event, expect, rows, address)
+
+
+def _check_visitor(
+    event: Mapping[str, Any], expect: Mapping[str, Any], rows: list[dict[str, Any]], address: str
+) -> None:
+    """Who sent it, where the payload itself does not say so."""
+    anonymous = bool(expect.get("anonymous"))
+    if "network_userid" not in event:
+        wanted = ANONYMOUS_ID if anonymous else expect.get("sp_cookie")
+        assert all(row["network_userid"] == wanted if wanted else len(row["network_userid"]) == 36 for row in rows)
+    if "user_ipaddress" not in event:
+        assert {row["user_ipaddress"] for row in rows} == {"unknown" if anonymous else address}
+
+
+def _check_problem(problem: str, bad_rows: list[str]) -> None:
+    assert bad_rows, f"no bad row for: {problem}"
+    schema = problem_schema(problem)
+    if schema and "/payload_data/" not in problem and not any("/payload_data/" in text for text in bad_rows):
+        assert any(schema in text for text in bad_rows)
