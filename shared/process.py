@@ -1,14 +1,19 @@
 """How every process starts, is watched and stops: signals, exit codes, the admin port."""
 
 import asyncio
+import errno
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvloop
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from shared.settings import SettingsError
+from shared.settings import AdminSettings, SettingsError, process_number
+from shared.version import VERSION
 
 #: Exit code of a process that must not be restarted before somebody changed something (sysexits EX_CONFIG).
 EXIT_MISCONFIGURED = 78
@@ -20,12 +25,16 @@ class Misconfigured(Exception):
 
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
+#: Name → None when it is fine, else what is wrong, in words.
+Checks = Mapping[str, Callable[[], str | None]]
+
 
 def run(main: Main) -> None:
     """Run a composition root until SIGTERM or SIGINT sets the event it was given; then it drains and returns.
 
+    Further signals change nothing: a supervisor that loses patience sends SIGKILL, which loses nothing either.
     Exits 0 after a clean stop, 78 on a configuration that can't be used; any other exception is a bug and leaves
-    as a traceback for the supervisor to restart.
+    as a traceback, with 1, for the supervisor to restart.
     """
     try:
         uvloop.run(_until_stopped(main))
@@ -33,6 +42,69 @@ def run(main: Main) -> None:
         _leave("\n".join(f"configuration: {problem}" for problem in error.problems))
     except Misconfigured as error:
         _leave(str(error))
+
+
+@asynccontextmanager
+async def admin(
+    process: str, settings: AdminSettings, registry: CollectorRegistry, *, ready: Checks, alive: Checks | None = None
+) -> AsyncIterator[int]:
+    """Serve `/health`, `/ready` and `/metrics` while the context lasts; gives the port that was bound.
+
+    `/health` answers 503 when a check of `alive` complains (restart me), `/ready` when one of `ready` does (send
+    me nothing yet). The port is the configured one plus the number of this process under honcho minus one.
+    Raises Misconfigured when it is taken.
+    """
+    app = web.Application()
+    app.router.add_get("/health", _checked(process, alive or {}))
+    app.router.add_get("/ready", _checked(process, ready))
+    app.router.add_get("/metrics", _measured(registry))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        port = settings.port + process_number() - 1 if settings.port else 0
+        await _listen(runner, settings.host, port, f"{process}.admin.port")
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def port_taken(host: str, port: int, option: str) -> Misconfigured:
+    """What to raise when an address can't be bound because somebody else listens there."""
+    return Misconfigured(f"port {port} on {host} is taken: stop what listens there, or set {option}")
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, option: str) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise port_taken(host, port, option) from error
+        raise Misconfigured(f"can't listen on {host}:{port} ({option}): {error.strerror}") from error
+
+
+Handler = Callable[[web.Request], Coroutine[Any, Any, web.Response]]
+
+
+def _checked(process: str, checks: Checks) -> Handler:
+    async def handle(_request: web.Request) -> web.Response:
+        found = {name: check() for name, check in checks.items()}
+        healthy = not any(found.values())
+        body = {
+            "process": process,
+            "version": VERSION,
+            "healthy": healthy,
+            "checks": {name: trouble or "ok" for name, trouble in found.items()},
+        }
+        return web.json_response(body, status=200 if healthy else 503)
+
+    return handle
+
+
+def _measured(registry: CollectorRegistry) -> Handler:
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return handle
 
 
 async def _until_stopped(main: Main) -> None:

@@ -3,14 +3,51 @@
 The only reader of the environment. Each process declares its own sections as `Section` models and loads the ones
 it needs; an option is declared once, with default, unit and meaning, and everything else (validation, reference
 page, `evnt settings`) derives from that.
+
+Relative paths are relative to the working directory of the process.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+import yaml
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+#: Prefix of every environment variable that sets an option.
+PREFIX = "EVNT_"
+
+#: Read when `EVNT_CONFIG` names no other file; the defaults of the models apply when it is absent.
+DEFAULT_FILE = Path("config/pipeline.yml")
+
+#: Top-level name → who declares it. A process ignores the names of others and refuses those of nobody.
+SECTIONS: dict[str, str] = {
+    "data_dir": "shared",
+    "ingest": "shared",
+    "logging": "shared",
+    "common": "collector",
+    "collector": "collector",
+    "security": "collector",
+    "proxy": "collector",
+    "performance": "collector",
+    "prometheus": "collector",
+    "sentry": "collector",
+    "elastic_apm": "collector",
+    "opentelemetry": "collector",
+    "enricher": "enricher",
+    "loader": "loader",
+    "clickhouse": "loader",
+    "console": "console",
+}
+
+#: Variables that steer something else than an option: the configuration file, and the tests.
+RESERVED = ("CONFIG", "VECTORS", "TRAFFIC")
+RESERVED_PREFIX = "TEST_"
 
 
 class SettingsError(Exception):
@@ -91,6 +128,15 @@ class LoggingSettings(Section):
     """One JSON object a line instead of text."""
 
 
+class AdminSettings(Section):
+    """Where a process answers `/health`, `/ready` and `/metrics`; each process sets its own default port."""
+
+    host: str = "127.0.0.1"
+    """Address of the admin port."""
+    port: int
+    """Admin port; the second process of a kind under honcho takes the next one, and so on."""
+
+
 class SharedSettings(Section):
     """What all three processes read."""
 
@@ -100,6 +146,185 @@ class SharedSettings(Section):
     logging: LoggingSettings = LoggingSettings()
 
 
+Model = TypeVar("Model", bound=Section)
+
+
 def environment() -> Mapping[str, str]:
     """The process environment, for the few readers that need a variable before there are settings."""
     return os.environ
+
+
+def process_number() -> int:
+    """Which process of its kind this is, from 1, as honcho says it (`enricher.3`); 1 elsewhere."""
+    number = os.environ.get("HONCHO_PROCESS_NAME", "").rpartition(".")[2]
+    return int(number) if number.isdecimal() else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One value that can be set. A segment in angle brackets stands for a name that the user chooses."""
+
+    path: tuple[str, ...]
+    annotation: Any
+    default: Any
+    doc: str
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + "__".join(self.path).upper()
+
+
+def options(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[Option]:
+    """Every option of a model, in order of declaration, depth first."""
+    for name, field in model.model_fields.items():
+        path = (*above, name)
+        segment, nested = _nested(field.annotation)
+        if nested is not None:
+            yield from options(nested, (*path, *segment))
+        else:
+            default = field.get_default(call_default_factory=True, validated_data={})
+            yield Option(path, field.annotation, default, field.description or "")
+
+
+def load(model: type[Model], *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Model:
+    """The settings of one process: defaults < YAML file < environment.
+
+    Raises SettingsError with every problem at once.
+    """
+    variables = _evnt_variables(os.environ if environ is None else environ)
+    place, document = _read(file, variables)
+    problems = [_unknown_section(name, str(place)) for name in document if not _belongs(name)]
+    problems += [_unknown_section(top, PREFIX + name) for name, top in _tops(variables) if not _belongs(top)]
+    from_file = {name: value for name, value in document.items() if name in model.model_fields and value is not None}
+    from_environment = _parse(model, variables)
+    try:
+        loaded = model.model_validate(_merged(from_file, from_environment))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        problems += [_problem(model, detail, place, from_environment) for detail in found]
+    if problems:
+        raise SettingsError(problems)
+    return loaded
+
+
+def _evnt_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name[len(PREFIX) :]: value for name, value in environ.items() if name.startswith(PREFIX)}
+
+
+def _tops(variables: Mapping[str, str]) -> list[tuple[str, str]]:
+    names = (name for name in variables if name not in RESERVED and not name.startswith(RESERVED_PREFIX))
+    return [(name, name.partition("__")[0].lower()) for name in names]
+
+
+def _belongs(name: str) -> bool:
+    return name in SECTIONS
+
+
+def _read(file: Path | None, variables: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
+    named = file or (Path(variables["CONFIG"]) if "CONFIG" in variables else None)
+    place = named or DEFAULT_FILE
+    if named is None and not place.exists():
+        return place, {}
+    try:
+        document = yaml.safe_load(place.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{place}: can't be read: {error.strerror}"]) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError([f"{place}: is not YAML: {error}"]) from error
+    if not isinstance(document, dict | None):
+        raise SettingsError([f"{place}: expected sections such as `ingest:` at the top, found {document!r}"])
+    return place, {str(name): value for name, value in (document or {}).items()}
+
+
+class _Variables(EnvSettingsSource):
+    """Lists and mappings in a variable are written as YAML, of which JSON is a part."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value  # the model refuses it, with path and expectation
+
+
+def _parse(model: type[Section], variables: Mapping[str, str]) -> dict[str, Any]:
+    source = _Variables(cast("type[BaseSettings]", model), env_nested_delimiter="__")
+    source.env_vars = {name.lower(): value for name, value in variables.items()}
+    return source()
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        under = merged.get(name)
+        merged[name] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _problem(model: type[BaseModel], error: ErrorDetails, file: Path, from_environment: Mapping[str, Any]) -> str:
+    path = tuple(str(part) for part in error["loc"])
+    source = _source(path, file, from_environment)
+    if error["type"] == "extra_forbidden":
+        return f"{'.'.join(path)}: unknown option{_hint(model, path)} (set in {source})"
+    expected = error["msg"].removeprefix("Value error, ")
+    found = "" if error["type"] == "missing" or _secret(model, path) else f", found {error['input']!r}"
+    return f"{'.'.join(path)}: {expected[0].lower()}{expected[1:]}{found} (set in {source})"
+
+
+def _source(path: tuple[str, ...], file: Path, from_environment: Mapping[str, Any]) -> str:
+    level: Any = from_environment
+    for part in path:
+        if not isinstance(level, dict) or part not in level:
+            return str(file) if level is from_environment or isinstance(level, dict) else _variable(path)
+        level = level[part]
+    return _variable(path)
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return PREFIX + "__".join(path).upper()
+
+
+def _hint(model: type[BaseModel], path: tuple[str, ...]) -> str:
+    """The nearest name beside the unknown one; else the options of the same name elsewhere; else what is there."""
+    parent = _model_at(model, path[:-1])
+    beside = list(parent.model_fields) if parent else []
+    near = get_close_matches(path[-1], beside, 1)
+    found = [".".join((*path[:-1], name)) for name in near]
+    found = found or [option.name for option in options(model) if option.path[-1] == path[-1]]
+    return f"; did you mean {' or '.join(found)}?" if found else f"; valid here: {', '.join(beside)}"
+
+
+def _unknown_section(name: str, source: str) -> str:
+    near = get_close_matches(name, SECTIONS, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; valid here: {', '.join(SECTIONS)}"
+    return f"{name}: unknown section{hint} (set in {source})"
+
+
+def _secret(model: type[BaseModel], path: tuple[str, ...]) -> bool:
+    parent = _model_at(model, path[:-1])
+    field = parent.model_fields.get(path[-1]) if parent else None
+    return field is None or SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
+    if not path:
+        return model
+    field = model.model_fields.get(path[0])
+    segment, nested = _nested(field.annotation) if field else ((), None)
+    return _model_at(nested, path[1 + len(segment) :]) if nested else None
+
+
+def _nested(annotation: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
+    """The model inside an annotation, and the segment that a mapping of models puts before it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (), annotation
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        nested = _nested(arguments[1])[1]
+        return (("<name>",), nested) if nested else ((), None)
+    if type(None) in arguments:
+        return next((found for found in map(_nested, arguments) if found[1]), ((), None))
+    return (), None

@@ -1,0 +1,160 @@
+"""What an operator writes, and what the process makes of it or says about it."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field, SecretStr
+
+from shared.settings import Section, SettingsError, SharedSettings, load, options
+
+
+class Thing(Section):
+    port: int = 8000
+    """Port."""
+    key: SecretStr = SecretStr("k")
+    """Key."""
+    names: tuple[str, ...] = ()
+    """Names."""
+
+
+class Table(Section):
+    enabled: bool = True
+    """Switch."""
+
+
+class Tables(Section):
+    tables: dict[str, Table] = Field(default_factory=dict)
+    extra: Table | None = None
+
+
+class Settings(SharedSettings):
+    collector: Thing = Thing()
+    clickhouse: Tables = Tables()
+
+
+def loaded(tmp_path: Path, text: str = "", **environ: str) -> Settings:
+    file = tmp_path / "pipeline.yml"
+    file.write_text(text)
+    return load(Settings, file=file, environ=environ)
+
+
+def problems(tmp_path: Path, text: str = "", **environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, text, **environ)
+    return caught.value.problems
+
+
+def test_defaults_hold_without_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(Settings, environ={}) == Settings()
+
+
+def test_file_over_defaults_and_environment_over_file(tmp_path: Path) -> None:
+    text = "collector: {port: 1, names: [a]}\ndata_dir: /srv/evnt\n"
+    settings = loaded(tmp_path, text, EVNT_COLLECTOR__PORT="2", EVNT_INGEST__RABBITMQ__HOST="broker")
+    assert settings.collector == Thing(port=2, names=("a",))
+    assert settings.data_dir == Path("/srv/evnt")
+    assert settings.ingest.rabbitmq.host == "broker"
+
+
+def test_the_environment_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "other.yml"
+    file.write_text("collector: {port: 7}")
+    assert load(Settings, environ={"EVNT_CONFIG": str(file)}).collector.port == 7
+
+
+@pytest.mark.parametrize("text", ["", "collector:\n", "collector: {}\n", "# nothing\n"])
+def test_empty_sections_mean_defaults(tmp_path: Path, text: str) -> None:
+    assert loaded(tmp_path, text) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({"EVNT_COLLECTOR__NAMES": '["a", "b"]'}, ("a", "b")),
+        ({"EVNT_COLLECTOR__NAMES": "[a, b]"}, ("a", "b")),
+        ({"EVNT_COLLECTOR": "{names: [a]}"}, ("a",)),
+    ],
+)
+def test_lists_in_the_environment_are_yaml(tmp_path: Path, variables: dict[str, str], names: tuple[str, ...]) -> None:
+    assert loaded(tmp_path, **variables).collector.names == names
+
+
+def test_mappings_are_reached_by_name(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, "clickhouse: {tables: {events: {}}}", EVNT_CLICKHOUSE__TABLES__EVENTS__ENABLED="false")
+    assert settings.clickhouse.tables == {"events": Table(enabled=False)}
+
+
+def test_sections_of_other_processes_are_none_of_our_business(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "enricher: {anything: 1}", EVNT_LOADER__ANYTHING="1") == Settings()
+
+
+def test_reserved_variables_are_no_options(tmp_path: Path) -> None:
+    assert loaded(tmp_path, EVNT_VECTORS="x", EVNT_TRAFFIC="x", EVNT_TEST_RABBITMQ="x") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("collector: {prot: 1}", "collector.prot: unknown option; did you mean collector.port?"),
+        ("collectr: {port: 1}", "collectr: unknown section; did you mean collector?"),
+        ("ingest: {host: x}", "ingest.host: unknown option; did you mean ingest.rabbitmq.host?"),
+        ("logging: {zzz: x}", "logging.zzz: unknown option; valid here: level, json_format"),
+        ("clickhouse: {tables: {a: {enable: 1}}}", "clickhouse.tables.a.enable: unknown option; did you mean"),
+        ("clickhouse: {extra: {enable: 1}}", "clickhouse.extra.enable: unknown option; did you mean"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(tmp_path: Path, text: str, said: str) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith(said)
+    assert problem.endswith("pipeline.yml)")
+
+
+def test_unknown_variables_are_refused_by_their_own_name(tmp_path: Path) -> None:
+    assert problems(tmp_path, EVNT_COLLECTOR__PROT="1") == [
+        "collector.prot: unknown option; did you mean collector.port? (set in EVNT_COLLECTOR__PROT)"
+    ]
+    (problem,) = problems(tmp_path, EVNT_LODER__BATCH="1")
+    assert problem == "loder: unknown section; did you mean loader? (set in EVNT_LODER__BATCH)"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "parts"),
+    [
+        ("collector: {port: high}", {}, ("collector.port: ", "valid integer", "found 'high'", "pipeline.yml")),
+        ("", {"EVNT_COLLECTOR__PORT": "x"}, ("collector.port: ", "found 'x'", "set in EVNT_COLLECTOR__PORT")),
+        ("", {"EVNT_INGEST__MODE": "kafka"}, ("ingest.mode: ", "'direct' or 'rabbitmq'", "EVNT_INGEST__MODE")),
+        ("", {"EVNT_COLLECTOR": "[1"}, ("collector: ", "found '[1'", "set in EVNT_COLLECTOR")),
+        ("", {"EVNT_COLLECTOR__NAMES": "x"}, ("collector.names: ", "valid tuple", "EVNT_COLLECTOR__NAMES")),
+        ("[1]", {}, ("pipeline.yml: expected sections",)),
+        ("a: [", {}, ("pipeline.yml: is not YAML",)),
+    ],
+)
+def test_bad_values_are_refused_with_path_and_expectation(
+    tmp_path: Path, text: str, environ: dict[str, str], parts: tuple[str, ...]
+) -> None:
+    (problem,) = problems(tmp_path, text, **environ)
+    assert all(part in problem for part in parts), problem
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, "collector: {prot: 1}", EVNT_INGEST__MODE="x", EVNT_X="1")) == 3
+
+
+def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "collector: {key: [hush]}")
+    assert "hush" not in problem
+    assert "hush" not in str(loaded(tmp_path, EVNT_COLLECTOR__KEY="hush"))
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere.yml: can't be read"):
+        load(Settings, file=tmp_path / "nowhere.yml", environ={})
+
+
+def test_options_are_listed_with_variable_and_doc() -> None:
+    found = {option.name: option for option in options(Settings)}
+    assert found["collector.port"].variable == "EVNT_COLLECTOR__PORT"
+    assert found["collector.port"].doc == "Port."
+    assert found["collector.port"].default == 8000
+    assert "clickhouse.tables.<name>.enabled" in found
