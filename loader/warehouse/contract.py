@@ -4,6 +4,7 @@ Errors are named by the caller's duty:
 
 WarehouseError
 ├── Unavailable     keep the batch, back off, send the same bytes with the same token again
+├── ColumnMissing   the body names a column that the table lacks: ask for `columns`, add it, send again
 └── RowsRefused     some row of this insert can't be stored: send halves until the guilty one stands alone
     └── HintRefused the type hint of one schema column is at fault: `drop_hint`, then send the same bytes again
 
@@ -23,6 +24,10 @@ class WarehouseError(Exception):
 
 class Unavailable(WarehouseError):
     """The warehouse can't be reached, or can't take anything now: hold what you have, back off, try again."""
+
+
+class ColumnMissing(WarehouseError):
+    """The body of an insert names a column that the table lacks (any more): what is known of its columns is old."""
 
 
 class RowsRefused(WarehouseError):
@@ -77,7 +82,7 @@ class Warehouse(Protocol):
         """Store rows, all or none, and return how many the warehouse says it wrote.
 
         body: TSVWithNames: the first line names the columns. token: names this very list of rows; the same token
-        again stores nothing (and counts as written). Raises RowsRefused or HintRefused.
+        again stores nothing (and counts as written). Raises ColumnMissing, RowsRefused or HintRefused.
         """
 
     async def drop_hint(self, table: TableName, column: str, path: str) -> None:
