@@ -1,0 +1,88 @@
+"""Says of the asn entity whether its network is one that bots come from."""
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, field_validator
+
+from enricher.enrichments.contract import (
+    Asset,
+    Draft,
+    EnrichmentRefused,
+    Entity,
+    Parameters,
+    Patch,
+    Resources,
+)
+from enricher.enrichments.parts.files import asset, checked_uri, present
+from shared.event import INDEX
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "asn_lookups", "jsonschema", 1, 0)
+
+_NETWORK = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1"
+_PLATFORM = INDEX["platform"]
+_LARGEST = 2**31 - 1
+
+
+class List(Parameters):
+    uri: str = ""
+    """Where the list lies: a folder, relative to the configuration's, or a web address for `fetch`."""
+    database: str
+    """Name of a CSV file with a header line, and the number of the network before the first comma."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri(cls, uri: str) -> str:
+        return checked_uri(uri)
+
+
+class Network(Parameters):
+    asn: Annotated[int, Field(ge=0, le=_LARGEST)]
+    """Number of the autonomous system."""
+    name: str | None = None
+    """For the reader of the configuration only."""
+
+
+class Config(Parameters):
+    bot_asns_file: List | None = Field(None, alias="botAsnsFile")
+    """File of networks that bots come from."""
+    bot_asns: tuple[Network, ...] = Field((), alias="botAsns")
+    """Networks beside those of the file."""
+    bypass_platforms: tuple[str, ...] = Field((), alias="bypassPlatforms")
+    """Platforms whose events are not judged, such as srv."""
+
+
+class State(NamedTuple):
+    bots: frozenset[int]
+    bypassed: frozenset[str]
+
+
+def assets(config: Config) -> tuple[Asset, ...]:
+    chosen = config.bot_asns_file
+    return (asset(chosen.uri, chosen.database, f"asn_{chosen.database}"),) if chosen else ()
+
+
+def prepare(config: Config, resources: Resources) -> State:
+    listed = [number for wanted in assets(config) for number in _numbers(present(wanted, resources))]
+    named = [network.asn for network in config.bot_asns]
+    return State(frozenset(listed + named), frozenset(config.bypass_platforms))
+
+
+def _numbers(path: Path) -> list[int]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+        return [int(line.partition(",")[0].strip()) for line in lines]
+    except (OSError, ValueError) as error:
+        raise EnrichmentRefused(f"Failed to parse CSV file with ASNs. Error: {error} in {path}") from error
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    if draft.values[_PLATFORM] in state.bypassed or not any(one.schema == _NETWORK for one in draft.derived):
+        return None
+    return Patch(derived=[_judged(one, state.bots) if one.schema == _NETWORK else one for one in draft.derived])
+
+
+def _judged(network: Entity, bots: frozenset[int]) -> Entity:
+    data = {name: network.data[name] for name in ("number", "organization") if name in network.data}
+    return Entity(_NETWORK, {**data, "likelyBot": network.data.get("number") in bots})

@@ -1,0 +1,75 @@
+"""Sums up what other enrichments and the tracker say about bots."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.parts.text import entity
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion(
+    "com.snowplowanalytics.snowplow.enrichments", "bot_detection_enrichment_config", "jsonschema", 1, 0
+)
+
+_OUTPUT = "iglu:com.snowplowanalytics.snowplow/bot_detection/jsonschema/1-0-1"
+_CLIENT_SIDE = "iglu:com.snowplowanalytics.snowplow/client_side_bot_detection/jsonschema/1-0-0"
+_YAUAA = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-5"
+_IAB = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0"
+_NETWORK = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1"
+
+
+class Config(Parameters):
+    use_yauaa: bool = Field(alias="useYauaa")
+    """Believe the yauaa enrichment."""
+    use_iab: bool = Field(alias="useIab")
+    """Believe the iab enrichment."""
+    use_asn_lookups: bool = Field(alias="useAsnLookups")
+    """Believe the asn_lookups enrichment."""
+    use_client_side_detection: bool = Field(False, alias="useClientSideDetection")
+    """Believe the tracker's client_side_bot_detection entity."""
+
+
+Judge = tuple[str, Callable[[Mapping[str, Any]], bool]]
+
+
+class State(NamedTuple):
+    derived: Mapping[str, Judge]
+    client_side: bool
+
+
+def prepare(config: Config, _: Resources) -> State:
+    judges: dict[str, Judge] = {}
+    if config.use_yauaa:
+        judges[_YAUAA] = ("yauaa", _is_robot)
+    if config.use_iab:
+        judges[_IAB] = ("iab", lambda data: data.get("spiderOrRobot") is True)
+    if config.use_asn_lookups:
+        judges[_NETWORK] = ("asnLookups", lambda data: data.get("likelyBot") is True)
+    return State(judges, config.use_client_side_detection)
+
+
+def _is_robot(data: Mapping[str, Any]) -> bool:
+    robots = ("Robot", "Robot Mobile")
+    return data.get("deviceClass") in (*robots, "Robot Imitator") or data.get("agentClass") in robots
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    """Exact schema versions count, as upstream. What came last to the entities comes last here too."""
+    indicators = []
+    if state.client_side:
+        said = (one.data for one in draft.contexts if one.schema == _CLIENT_SIDE)
+        indicators += ["clientSideDetection" for data in said if data.get("bot") is True]
+    for one in reversed(draft.derived):
+        name, guilty = state.derived.get(one.schema, ("", None))
+        if guilty and guilty(one.data):
+            indicators.append(name)
+    return Patch(contexts=(_context(tuple(indicators)),)) if indicators else _INNOCENT
+
+
+def _context(indicators: tuple[str, ...]) -> Any:
+    return entity(_OUTPUT, {"bot": bool(indicators), "indicators": list(indicators)})
+
+
+_INNOCENT = Patch(contexts=(_context(()),))

@@ -1,0 +1,112 @@
+"""Attaches named cookies of the request."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from enricher.enrichments.contract import Draft, Entity, Parameters, Patch, Resources
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "cookie_extractor_config", "jsonschema", 1, 0)
+
+_OUTPUT = "iglu:org.ietf/http_cookie/jsonschema/1-0-0"
+_BLANKS = " \t\r\n"
+
+
+class Config(Parameters):
+    cookies: tuple[str, ...]
+    """Names of the cookies to attach, compared exactly."""
+
+
+class State(NamedTuple):
+    names: frozenset[str]
+
+
+def prepare(config: Config, _: Resources) -> State:
+    return State(frozenset(config.cookies))
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    found = [
+        Entity(_OUTPUT, {"name": name, "value": value})
+        for line in draft.payload.headers or ()
+        if line[:7].lower() == "cookie:"
+        for name, value in cookies(line[7:])
+        if name in state.names
+    ]
+    return Patch(contexts=found) if found else None
+
+
+def cookies(text: str) -> Iterator[tuple[str, str | None]]:
+    """Pairs of a Cookie header by the rules of Apache HttpCore, which Snowplow reads it with.
+
+    `;` separates, an unquoted `,` ends the header, runs of blanks are one space, and what stands in quotes
+    is taken as it is. A cookie without `=` has no value.
+    """
+    text = text.lstrip(_BLANKS)
+    if '"' in text:
+        yield from _quoted_cookies(text)
+        return
+    pairs = text.partition(",")[0].split(";")
+    if not pairs[-1]:
+        pairs.pop()
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        yield _collapsed(name), _collapsed(value) if equals else None
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _quoted_cookies(text: str) -> Iterator[tuple[str, str | None]]:
+    position = 0
+    while position < len(text):
+        name, position = _token(text, position, "=;,", quotes=False)
+        delimiter = text[position : position + 1]
+        position += 1
+        value = None
+        if delimiter == "=":
+            value, position = _token(text, position, ";,", quotes=True)
+            delimiter = text[position : position + 1]
+            position += 1
+        yield name, value
+        if delimiter == ",":
+            return
+
+
+def _token(text: str, position: int, ends: str, *, quotes: bool) -> tuple[str, int]:
+    """The text up to one of `ends`, and where that is."""
+    out: list[str] = []
+    blank = False
+    while position < len(text) and text[position] not in ends:
+        character = text[position]
+        if character in _BLANKS:
+            blank = True
+            position += 1
+            continue
+        if blank and out:
+            out.append(" ")
+        blank = False
+        if quotes and character == '"':
+            content, position = _quotation(text, position + 1)
+            out.append(content)
+        else:
+            out.append(character)
+            position += 1
+    return "".join(out), position
+
+
+def _quotation(text: str, position: int) -> tuple[str, int]:
+    """What stands between quotes; a backslash escapes a quote or a backslash, nothing else."""
+    out: list[str] = []
+    while position < len(text):
+        character = text[position]
+        position += 1
+        if character == '"':
+            break
+        if character == "\\" and text[position : position + 1] in ('"', "\\"):
+            character = text[position]
+            position += 1
+        if character not in "\r\n":
+            out.append(character)
+    return "".join(out), position

@@ -1,0 +1,107 @@
+"""Reads the `_sp` parameter that a tracker adds to links onto another site.
+
+The two refr_ columns are always set; the entity with all seven parts is attached when a configuration file
+switches the enrichment on.
+"""
+
+import binascii
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from enricher.enrichments.contract import Draft, Entity, Failure, Parameters, Patch, Resources
+from enricher.enrichments.parts.text import tsv_safe
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "cross_navigation_config", "jsonschema", 1, 0)
+IDENTIFIER = "cross-navigation"
+
+_OUTPUT = "iglu:com.snowplowanalytics.snowplow/cross_navigation/jsonschema/1-0-0"
+_PARTS = 7
+_LONG = re.compile(r"[+-]?\d+")
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAYS_IN_400_YEARS = 146_097
+
+
+class Config(Parameters):
+    attach: bool = True
+    """Attach the entity. evnt's own option: without a configuration file it is off, and the columns stay."""
+
+
+class State(NamedTuple):
+    attach: bool
+
+
+class Unreadable(Exception):
+    """A part of `_sp` is not what it should be."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def prepare(config: Config, _: Resources) -> State:
+    return State(config.attach)
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    text = (draft.page_query or {}).get("_sp")
+    if not text:
+        return None
+    parts = text.split(".")
+    if len(parts) > _PARTS:
+        return None
+    parts += [""] * (_PARTS - len(parts))
+    try:
+        return _patch(parts, state)
+    except Unreadable as unreadable:
+        return Patch(failures=(unreadable.failure,))
+
+
+def _patch(parts: list[str], state: State) -> Patch:
+    user, session, platform = (tsv_safe(parts[index]) for index in (0, 2, 5))
+    moment = timestamp(parts[1])
+    data = {
+        "domain_user_id": user,
+        "timestamp": f"{moment.replace(' ', 'T')}Z",
+        "session_id": (session.strip() and session) or None,
+        "user_id": _decoded(parts[3]),
+        "source_id": _decoded(parts[4]),
+        "source_platform": (platform.strip() and platform) or None,
+        "reason": _decoded(parts[6]),
+    }
+    attached = (Entity(_OUTPUT, data),) if state.attach and user and moment else ()
+    return Patch({"refr_domain_userid": user, "refr_dvce_tstamp": moment}, attached)
+
+
+def timestamp(text: str) -> str:
+    """`yyyy-MM-dd HH:mm:ss.SSS` of Unix milliseconds, "" of "". Raises Unreadable."""
+    if not text:
+        return ""
+    if not _LONG.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise Unreadable(Failure("Not in the expected format: ms since epoch", "sp_dtm", text))
+    year, rest = _calendar(int(text))
+    formatted = f"{year:04d}-{rest}"
+    if not 0 <= year <= 9999:
+        raise Unreadable(Failure(f"Formatting as {formatted} is not Redshift-compatible", "sp_dtm", text))
+    return formatted
+
+
+def _calendar(milliseconds: int) -> tuple[int, str]:
+    """Year of the Gregorian calendar without bounds, and the rest of the text."""
+    days, within = divmod(milliseconds, 86_400_000)
+    cycles, day = divmod(days, _DAYS_IN_400_YEARS)
+    moment = _EPOCH + timedelta(days=day, milliseconds=within)
+    return moment.year + 400 * cycles, f"{moment:%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def _decoded(text: str) -> str | None:
+    if not _BASE64.fullmatch(text):
+        raise Unreadable(Failure(f"Not in the expected format: {text} is not URL-safe base64"))
+    try:
+        padded = text.rstrip("=").replace("-", "+").replace("_", "/")
+        decoded = binascii.a2b_base64(padded + "=" * (-len(padded) % 4)).decode("utf-8", "replace")
+    except binascii.Error as error:
+        raise Unreadable(Failure(f"Not in the expected format: {error}")) from error
+    return tsv_safe(decoded) if decoded.strip() else None

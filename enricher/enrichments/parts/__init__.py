@@ -1,0 +1,1 @@
+"""Pure pieces that several enrichments are made of. Nothing here is an enrichment."""

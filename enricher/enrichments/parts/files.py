@@ -1,0 +1,47 @@
+"""Where the data files of enrichments lie."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
+
+#: Folder below the data folder that `evnt enrichments fetch` writes to.
+DOWNLOADS = "enrichments"
+
+_SCHEMES = ("http", "https", "s3", "gs")
+_AUTHORITY = re.compile(r"[A-Za-z0-9.\-_:\[\]@]*")
+
+
+def asset(uri: str, database: str, name: str) -> Asset:
+    """The file `database` below `uri`, kept as `name` once it was fetched."""
+    return Asset(f"{uri.rstrip('/')}/{database}" if uri else database, name)
+
+
+def is_remote(uri: str) -> bool:
+    return urlsplit(uri).scheme in _SCHEMES
+
+
+def checked_uri(uri: str) -> str:
+    """Raises ValueError for what is neither a path nor a URI."""
+    parts = urlsplit(uri)
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise ValueError(f"not a valid URI: {uri}")
+    return uri
+
+
+def path_of(wanted: Asset, resources: Resources) -> Path:
+    """Where the file is or should be: downloads for a remote one, else relative to the configuration's folder."""
+    if is_remote(wanted.uri):
+        return resources.data_dir / DOWNLOADS / wanted.name
+    local = unquote(urlsplit(wanted.uri).path) if wanted.uri.startswith("file:") else wanted.uri
+    return resources.folder / local
+
+
+def present(wanted: Asset, resources: Resources) -> Path:
+    """The file's path. Raises EnrichmentRefused that says how to get it."""
+    path = path_of(wanted, resources)
+    if path.is_file():
+        return path
+    how = f"run `evnt enrichments fetch` to get it from {wanted.uri}" if is_remote(wanted.uri) else "put it there"
+    raise EnrichmentRefused(f"data file {path} is missing: {how}")

@@ -1,0 +1,40 @@
+"""Texts on their way into a column or an entity."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote_plus
+
+from enricher.enrichments.contract import Entity
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_C1 = re.compile(r"[\x7f-\x9f]")
+
+
+def tsv_safe(text: str) -> str:
+    """Without control characters: a tab becomes four spaces, the others go. Nothing is trimmed."""
+    return text if text.isprintable() else _CONTROL.sub("", text.replace("\t", "    "))
+
+
+def compact(value: Any) -> str:
+    """JSON as Snowplow prints it: no spaces, non-ASCII as it is, DEL and C1 controls escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isprintable() else _C1.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def entity(schema: str, data: Any) -> Entity:
+    """An entity that is attached many times, so its text is made once."""
+    return Entity(schema, data, compact({"schema": schema, "data": data}))
+
+
+def query_pairs(query: str) -> Iterator[tuple[str, str]]:
+    """Form-decoded pairs of a raw query in order; `&` and `;` separate, a name without `=` has the value ""."""
+    for pair in query.replace(";", "&").split("&"):
+        name, _, value = pair.partition("=")
+        if name:
+            yield decoded(name), decoded(value)
+
+
+def decoded(text: str) -> str:
+    return unquote_plus(text, errors="replace") if "%" in text or "+" in text else text

@@ -1,0 +1,35 @@
+"""User agents, parsed by ua-parser with its Rust engine."""
+
+from collections.abc import Callable
+from functools import cache
+
+from ua_parser import BestAvailableResolver, Domain, PartialResult, RegexResolver, load_lazy_builtins
+
+from enricher.enrichments.contract import EnrichmentRefused
+
+#: Characters of a user agent that are looked at. Longer ones don't fit the column, and cost time.
+LONGEST = 2_000
+
+Parse = Callable[[str], PartialResult]
+
+
+@cache
+def builtin() -> Parse:
+    """With the rules that come with ua-parser. Building the matcher takes about 200 ms, once a process."""
+    return parser(BestAvailableResolver(load_lazy_builtins()))
+
+
+def parser(resolver: Callable[[str, Domain], PartialResult]) -> Parse:
+    if RegexResolver is None:
+        raise EnrichmentRefused("the Rust engine of ua-parser is missing: install ua-parser[regex]")
+    return lambda text: resolver(text[:LONGEST], Domain.ALL)
+
+
+def joined(*parts: str | None) -> str | None:
+    """`10.3.1` of its parts, up to the first that is missing."""
+    version: list[str] = []
+    for part in parts:
+        if part is None:
+            break
+        version.append(part)
+    return ".".join(version) or None

@@ -1,0 +1,143 @@
+"""Says what kind of site sent the user: search engine, social network, mail service, or this site itself."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import Field, field_validator
+
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Parameters, Patch, Resources
+from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.text import query_pairs, tsv_safe
+from shared.event import INDEX
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "referer_parser", "jsonschema", 2, 0)
+
+_OWN_LIST = Path(__file__).parent / "referers.yml"
+_SCHEME, _HOST, _PATH, _QUERY = (INDEX[f"refr_url{part}"] for part in ("scheme", "host", "path", "query"))
+_PAGE_HOST = INDEX["page_urlhost"]
+_SCHEMES = ("http", "https", "android-app")
+
+
+class Config(Parameters):
+    internal_domains: tuple[str, ...] = Field((), alias="internalDomains")
+    """Hosts that count as this site, compared exactly."""
+    database: str | None = None
+    """Name of the referer database (`referers-latest.json`). Without it, evnt's own compact list is used."""
+    uri: str = ""
+    """Where the database lies: a folder, relative to the configuration's, or a web address for `fetch`."""
+    referrers: dict[str, Any] = Field(default_factory=dict)
+    """Further entries, looked up before the database: medium → source → {domains, parameters}."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri(cls, uri: str) -> str:
+        return checked_uri(uri)
+
+    @field_validator("referrers", mode="before")
+    @classmethod
+    def _object(cls, referrers: Any) -> Any:
+        if not isinstance(referrers, dict):
+            raise ValueError("Can't decode referers: Referers json must be an object")
+        return referrers
+
+
+class Source(NamedTuple):
+    medium: str
+    name: str
+    parameters: frozenset[str]
+
+
+#: Host, or host and path → what it is.
+Sources = Mapping[str, Source]
+
+
+class State(NamedTuple):
+    internal: frozenset[str]
+    lists: tuple[Sources, ...]
+
+
+def assets(config: Config) -> tuple[Asset, ...]:
+    return (asset(config.uri, config.database, "referer-parser.json"),) if config.database else ()
+
+
+def prepare(config: Config, resources: Resources) -> State:
+    wanted = assets(config)
+    path = present(wanted[0], resources) if wanted else _OWN_LIST
+    lists = (sources(config.referrers, "referrers"), sources(_read(path), str(path)))
+    return State(frozenset(name.strip() for name in config.internal_domains), tuple(filter(None, lists)))
+
+
+def _read(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    try:
+        return json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise EnrichmentRefused(f"{path} is not a referer database: {error}") from error
+
+
+def sources(database: Any, where: str) -> Sources:
+    """Raises EnrichmentRefused."""
+    found: dict[str, Source] = {}
+    try:
+        for medium, entries in (database or {}).items():
+            for name, entry in entries.items():
+                source = Source(medium, name, frozenset(entry.get("parameters") or ()))
+                found.update(dict.fromkeys(entry["domains"], source))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise EnrichmentRefused(f"{where} is not a referer database: {error!r}") from error
+    return found
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    values = draft.values
+    host = values[_HOST]
+    if not host or values[_SCHEME] not in _SCHEMES:
+        return None
+    if host == values[_PAGE_HOST] or host in state.internal:
+        return _patch("internal")
+    source = _lookup(state, host, values[_PATH])
+    if source is None:
+        return _patch("unknown")
+    return _patch(source.medium, source.name, _term(values[_QUERY], source.parameters))
+
+
+def _patch(medium: str, source: str = "", term: str = "") -> Patch:
+    return Patch({"refr_medium": medium, "refr_source": source, "refr_term": term})
+
+
+def _lookup(state: State, host: str, path: str) -> Source | None:
+    """The most exact path first, each tried on the host and on its parents."""
+    hosts = list(_parents(host))
+    for entries in state.lists:
+        for suffix in _paths(path):
+            for name in hosts:
+                source = entries.get(name + suffix)
+                if source is not None:
+                    return source
+    return None
+
+
+def _parents(host: str) -> Iterator[str]:
+    while host:
+        yield host
+        host = host.partition(".")[2]
+
+
+def _paths(path: str) -> Iterator[str]:
+    if path:
+        yield path
+        yield "/" + path.split("/", 2)[1] if path.startswith("/") else path
+    yield ""
+
+
+def _term(query: str, names: frozenset[str]) -> str:
+    """The value of the first parameter, in the order of the URL, that is one of `names`."""
+    if query and names:
+        for name, value in query_pairs(query):
+            if name in names:
+                return tsv_safe(value)
+    return ""
