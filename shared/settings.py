@@ -178,16 +178,17 @@ class Option:
         return PREFIX + "__".join(self.path).upper()
 
 
-def options(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[Option]:
-    """Every option of a model, in order of declaration, depth first."""
+def options(model: type[BaseModel], above: tuple[str, ...] = (), defaults: BaseModel | None = None) -> Iterator[Option]:
+    """Every option of a model, in order of declaration, depth first. `defaults`: a section with its parent's values."""
     for name, field in model.model_fields.items():
-        path = (*above, name)
+        own = field.get_default(call_default_factory=True, validated_data={})
+        default = getattr(defaults, name) if defaults else own
         segment, nested = _nested(field.annotation)
         if nested is not None:
-            yield from options(nested, (*path, *segment))
+            section = default if isinstance(default, BaseModel) else None
+            yield from options(nested, (*above, name, *segment), section)
         else:
-            default = field.get_default(call_default_factory=True, validated_data={})
-            yield Option(path, field.annotation, default, field.description or "")
+            yield Option((*above, name), field.annotation, default, field.description or "")
 
 
 def load(model: type[Model], *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Model:
@@ -202,7 +203,7 @@ def load(model: type[Model], *, file: Path | None = None, environ: Mapping[str, 
     from_file = {name: value for name, value in document.items() if name in model.model_fields and value is not None}
     from_environment = _parse(model, variables)
     try:
-        loaded = model.model_validate(_merged(from_file, from_environment))
+        loaded = model.model_validate(_merged(_merged(_defaults(model), from_file), from_environment))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
         problems += [_problem(model, detail, place, from_environment) for detail in found]
@@ -254,6 +255,12 @@ def _parse(model: type[Section], variables: Mapping[str, str]) -> dict[str, Any]
     source = _Variables(cast("type[BaseSettings]", model), env_nested_delimiter="__")
     source.env_vars = {name.lower(): value for name, value in variables.items()}
     return source()
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """The defaults as a document, so that setting one option of a section leaves the section's others alone."""
+    sections = ((name, field.default) for name, field in model.model_fields.items())
+    return {name: default.model_dump() for name, default in sections if isinstance(default, BaseModel)}
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,12 @@ class Thing(Section):
     """Names."""
 
 
+class Special(Section):
+    thing: Thing = Thing(port=9, names=("x",))
+    other: str = "y"
+    """Other."""
+
+
 class Table(Section):
     enabled: bool = True
     """Switch."""
@@ -30,6 +36,7 @@ class Tables(Section):
 class Settings(SharedSettings):
     collector: Thing = Thing()
     clickhouse: Tables = Tables()
+    loader: Special = Special()
 
 
 def loaded(tmp_path: Path, text: str = "", **environ: str) -> Settings:
@@ -63,6 +70,11 @@ def test_the_environment_names_the_file(tmp_path: Path) -> None:
     assert load(Settings, environ={"EVNT_CONFIG": str(file)}).collector.port == 7
 
 
+def test_one_option_of_a_section_leaves_its_other_defaults_alone(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, "loader: {thing: {names: [z]}}", EVNT_LOADER__THING__KEY="k2")
+    assert settings.loader.thing == Thing(port=9, names=("z",), key=SecretStr("k2"))
+
+
 @pytest.mark.parametrize("text", ["", "collector:\n", "collector: {}\n", "# nothing\n"])
 def test_empty_sections_mean_defaults(tmp_path: Path, text: str) -> None:
     assert loaded(tmp_path, text) == Settings()
@@ -81,12 +93,13 @@ def test_lists_in_the_environment_are_yaml(tmp_path: Path, variables: dict[str, 
 
 
 def test_mappings_are_reached_by_name(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, "clickhouse: {tables: {events: {}}}", EVNT_CLICKHOUSE__TABLES__EVENTS__ENABLED="false")
+    text = "clickhouse: {tables: {events: {}}}"
+    settings = loaded(tmp_path, text, EVNT_CLICKHOUSE__TABLES__EVENTS__ENABLED="false")
     assert settings.clickhouse.tables == {"events": Table(enabled=False)}
 
 
 def test_sections_of_other_processes_are_none_of_our_business(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "enricher: {anything: 1}", EVNT_LOADER__ANYTHING="1") == Settings()
+    assert loaded(tmp_path, "enricher: {anything: 1}", EVNT_CONSOLE__ANYTHING="1") == Settings()
 
 
 def test_reserved_variables_are_no_options(tmp_path: Path) -> None:
@@ -158,3 +171,4 @@ def test_options_are_listed_with_variable_and_doc() -> None:
     assert found["collector.port"].doc == "Port."
     assert found["collector.port"].default == 8000
     assert "clickhouse.tables.<name>.enabled" in found
+    assert found["loader.thing.port"].default == 9
