@@ -1,0 +1,36 @@
+# Everything here works as root or not, with or without uv; `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help run setup dev test check bench generate lock
+
+BIN := .venv/bin
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: ## Virtual environment in .venv with what evnt needs to run
+	@scripts/setup runtime
+
+dev: ## Virtual environment in .venv with what working on evnt needs
+	@scripts/setup dev
+
+run: setup ## Run the whole pipeline here: collector, enricher, loader and an embedded ClickHouse
+	@exec $(BIN)/python -m scripts.run
+
+check: dev ## Format, lint, types, generated files, rules of the repository (seconds)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/repo
+
+test: dev ## Every test, RabbitMQ included where it can be had (minutes); ARGS="tests/loader -x" for some
+	@scripts/rabbitmq || [ -z "$(CI)" ]
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: dev ## Events per second and core of each stage, beside the bare limit of this machine
+	@$(BIN)/python -m benchmarks
+
+generate: dev ## Write the files that derive from code: docs/configuration.md, docs/fields.md, THIRD_PARTY_NOTICES.md
+	@$(BIN)/python -m scripts.generate
+
+lock: ## Resolve pyproject.toml anew into requirements.lock and requirements-dev.lock (needs uv)
+	@scripts/lock
