@@ -88,9 +88,11 @@ class Warehouse(Protocol):
     async def drop_hint(self, table: TableName, column: str, path: str) -> None:
         """Let `path` of a schema column take any type from now on. Values that are stored stay readable."""
 
-    async def stored(self, event_ids: Iterable[str], oldest: str, newest: str) -> frozenset[StoredEvent]:
-        """Which of these events are in `events`, looking only at collector times from `oldest` to `newest`
-        (`yyyy-MM-dd HH:mm:ss.SSS`, both included)."""
+    async def stored(
+        self, table: TableName, event_ids: Iterable[str], oldest: str, newest: str
+    ) -> frozenset[StoredEvent]:
+        """Which of these events are in `events` or `events_failed`, looking only at collector times from `oldest` to
+        `newest` (`yyyy-MM-dd HH:mm:ss.SSS`, both included)."""
 
     async def close(self) -> None:
         """Let go of connections. Never raises."""
