@@ -1,0 +1,192 @@
+"""JSON texts of trackers: strict, number literals kept, bounded in depth, fast where the text is plain.
+
+The fast way is a proof, not a guess: what ujson read is written again, and where the result is the very same
+text, the text was canonical JSON and nothing that ujson forgives can hide in it. Everything else takes the strict way.
+"""
+
+import json
+import math
+import re
+from typing import Any, NamedTuple, NoReturn
+
+import ujson
+
+from enricher.jawn import complaint
+
+TOO_DEEP = "invalid json: maximum allowed JSON depth exceeded"
+
+
+class NotJson(NamedTuple):
+    """`message` starts with `invalid json: `."""
+
+    message: str
+
+
+class Number(str):
+    """A number literal that would not print the same again, such as `1.00` or `1E5`."""
+
+    __slots__ = ()
+
+
+class Document(NamedTuple):
+    """A parsed text.
+
+    value: plain Python values, for validation. exact: the same, with Number where a literal must be kept.
+    canonical: the text is already what `render` would write. brackets: how many `{` and `[` it has, at least.
+    """
+
+    value: Any
+    exact: Any
+    canonical: bool
+    brackets: int
+
+
+def parse(text: str, max_depth: int) -> Document | NotJson:
+    """Depth counts the root as 1, and leaves too."""
+    brackets = text.count("{") + text.count("[")
+    if brackets >= max_depth and (problem := _depth_problem(text, max_depth)):
+        return problem
+    try:
+        value = ujson.loads(text)
+        if _write(value) == text and _prints_raw(text):
+            return Document(value, value, True, brackets)
+    except (ValueError, OverflowError, UnicodeError):
+        pass
+    return _parse_strictly(text, brackets)
+
+
+def render(value: Any, *, literals: bool = False) -> str:
+    """Compact, order kept, escaped no more than needed: what circe prints. `literals`: there may be a Number in it."""
+    if not literals:
+        try:
+            text = _write(value)
+        except (ValueError, OverflowError, UnicodeError):
+            return _print(value)
+        if _prints_raw(text):
+            return text
+    return _print(value)
+
+
+def _write(value: Any) -> str:
+    return ujson.dumps(
+        value, ensure_ascii=False, escape_forward_slashes=False, separators=(",", ":"), allow_nan=False
+    )
+
+
+_C1 = re.compile("[\x7f-\x9f]")
+
+
+def _prints_raw(text: str) -> bool:
+    """Nothing in the text but ujson's own escapes needs one."""
+    return "\x7f" not in text if text.isascii() else _C1.search(text) is None
+
+
+# ---- the strict way -----------------------------------------------------------------------------------------------
+
+
+def _parse_strictly(text: str, brackets: int) -> Document | NotJson:
+    literals: list[str] = []
+    try:
+        value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
+        exact = json.loads(text, parse_float=_exact(literals, _float), parse_int=_exact(literals, _int))
+    except ValueError as error:
+        return NotJson(f"invalid json: {complaint(text) or error}")
+    return Document(value, exact if literals else value, False, brackets)
+
+
+#: More digits than any number that a double holds.
+_LONGEST_INT = 400
+
+
+def _int(text: str) -> int:
+    return int(text) if len(text) <= _LONGEST_INT else int(_float(text))
+
+
+def _float(text: str) -> float:
+    """Infinity is no JSON: what a double cannot hold is its largest value to validators, and prints as it came."""
+    value = float(text)
+    return math.copysign(1.7976931348623157e308, value) if math.isinf(value) else value
+
+
+def _exact(literals: list[str], convert: Any) -> Any:
+    def keep(text: str) -> Any:
+        value = convert(text)
+        if repr(value) == text:
+            return value
+        literals.append(text)
+        return Number(text)
+
+    return keep
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+# ---- depth --------------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
+
+
+def _depth_problem(text: str, max_depth: int) -> NotJson | None:
+    if text_depth(text) <= max_depth:
+        return None
+    problem = complaint(text)
+    return NotJson(f"invalid json: {problem}" if problem else TOO_DEEP)
+
+
+def text_depth(text: str) -> int:
+    """How deep the values of a JSON text lie, without recursion."""
+    depth = deepest = 0
+    for token in _TOKEN.finditer(text):
+        character = token[0]
+        if character in ("[", "{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in ("]", "}"):
+            depth -= 1
+        else:
+            deepest = max(deepest, depth + 1)
+    return deepest
+
+
+def depth(value: Any) -> int:
+    """How deep a parsed value is: a leaf is 1."""
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [child for parent in level for child in _children(parent)]
+    return deepest
+
+
+def _children(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+# ---- printing with literals ---------------------------------------------------------------------------------------
+
+
+def _print(value: Any) -> str:
+    match value:
+        case Number():
+            return str(value)
+        case str():
+            return _quote(value)
+        case dict():
+            return "{" + ",".join(f"{_quote(str(key))}:{_print(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join([_print(item) for item in value]) + "]"
+        case float() if not math.isfinite(value):
+            return "null"
+        case _:
+            return json.dumps(value)
+
+
+def _quote(text: str) -> str:
+    return _C1.sub(_escape, json.dumps(text, ensure_ascii=False))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

@@ -1,0 +1,225 @@
+"""Tracker parameters into column texts, with the answers that Java's own parsers give.
+
+Each function returns the text of the column ("" is null) or a Refused that says why, in the words of Snowplow 6.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Refused(NamedTuple):
+    """Why a text is no value of its column's kind."""
+
+    message: str
+
+
+Converted = str | Refused
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_INTEGER = re.compile(r"[+-]?\d+")
+_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?(\d+))?")
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_DIMENSIONS = re.compile(r"([0-9]+)x([0-9]+)")
+_IP_END = re.compile(r"[,| ]")
+
+#: Digits a decimal may print as; upstream has no bound and can be made to exhaust its memory.
+_LONGEST_DECIMAL = 1000
+
+EVENT_TYPES = {
+    "se": "struct",
+    "ev": "struct",
+    "ue": "unstruct",
+    "ad": "ad_impression",
+    "tr": "transaction",
+    "ti": "transaction_item",
+    "pv": "page_view",
+    "pp": "page_ping",
+}
+PLATFORMS = {name: name for name in ("web", "iot", "app", "mob", "pc", "cnsl", "tv", "srv", "headset")}
+
+_NOT_AN_EVENT_TYPE = Refused("Not a valid event type")
+_NOT_A_PLATFORM = Refused("Not a valid platform")
+_NOT_AN_INTEGER = Refused("Cannot be converted to java.lang.Integer")
+_NOT_A_BOOLEAN = Refused("Cannot be converted to Boolean-like java.lang.Byte")
+_NOT_A_UUID = Refused("Not a valid UUID")
+_NOT_MILLISECONDS = Refused("Not in the expected format: ms since epoch")
+_NOT_DIMENSIONS = Refused(r"Does not conform to regex (\d+)x(\d+)")
+_DIMENSIONS_TOO_LARGE = Refused("Could not be converted to java.lang.Integer s")
+
+
+def tsv_safe(text: str) -> str:
+    """Tabs become four spaces, other control characters vanish."""
+    return text if text.isprintable() else _CONTROLS.sub("", text.replace("\t", "    "))
+
+
+def user_agent(header: str) -> str:
+    """The header's weaker cleaning: line ends vanish, tabs become four spaces."""
+    return header if header.isprintable() else header.replace("\r", "").replace("\n", "").replace("\t", "    ")
+
+
+def event_type(text: str) -> Converted:
+    return EVENT_TYPES.get(text, _NOT_AN_EVENT_TYPE)
+
+
+def platform(text: str) -> Converted:
+    return PLATFORMS.get(text, _NOT_A_PLATFORM)
+
+
+def ip_address(text: str) -> str:
+    """The first of several addresses; whether it is one at all is not checked."""
+    return tsv_safe(_IP_END.split(text, maxsplit=1)[0])
+
+
+def integer(text: str) -> Converted:
+    """32 bits, as Integer.parseInt reads them; the word `null` is null (old JavaScript trackers send it)."""
+    if _INTEGER.fullmatch(text) is None or len(text) > 300:
+        return "" if text.lower() == "null" else _NOT_AN_INTEGER
+    value = int(text)
+    return str(value) if -(2**31) <= value < 2**31 else _NOT_AN_INTEGER
+
+
+def decimal(text: str) -> Converted:
+    """As BigDecimal reads and prints it: trailing zeros stay, `1.2E9` is written out, `0.0000001` is `1E-7`."""
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        return "" if text.lower() == "null" else _not_a_decimal(_jdk_complaint(text))
+    exponent = (match[1] or "").lstrip("0")
+    if len(exponent) > 10:
+        return _not_a_decimal("Too many nonzero exponent digits.")
+    return _print_decimal(text) if len(exponent) < 10 else _not_a_decimal("Exponent overflow.")
+
+
+def _print_decimal(text: str) -> Converted:
+    sign, digits, exponent = Decimal(text).as_tuple()
+    if not isinstance(exponent, int) or len(digits) + max(exponent, 0) > _LONGEST_DECIMAL:
+        return _not_a_decimal("Too many nonzero exponent digits.")
+    if exponent > 0:
+        digits, exponent = (digits + (0,) * exponent if any(digits) else (0,)), 0
+    return str(Decimal((sign if any(digits) else 0, digits, exponent)))
+
+
+def _not_a_decimal(complaint: str) -> Refused:
+    return Refused(f"Cannot be converted to java.math.BigDecimal. Error : {complaint}")
+
+
+#: Texts up to this length after the sign go through BigDecimal's short way, which names the offending character.
+_COMPACT = 18
+
+
+def _jdk_complaint(text: str) -> str:
+    """What JDK 17 says of a text that is no decimal."""
+    if not text:
+        return "null"
+    rest = text[1:] if text[0] in "+-" else text
+    dots = 0
+    for position, character in enumerate(rest):
+        if character == ".":
+            dots += 1
+            if dots > 1:
+                return "Character array contains more than one decimal point."
+        elif character in "eE":
+            return _exponent_complaint(rest[position + 1 :]) or "No digits found."
+        elif not character.isdecimal():
+            if len(rest) > _COMPACT:
+                return 'Character array is missing "e" notation exponential mark.'
+            return (
+                f"Character {character} is neither a decimal digit number, decimal point, "
+                'nor "e" notation exponential mark.'
+            )
+    return "No digits found."
+
+
+def _exponent_complaint(text: str) -> str | None:
+    if not text:
+        return "null"
+    digits = text[1:] if text[0] in "+-" else text
+    if not digits:
+        return "No exponent digits."
+    return None if digits.isdecimal() else "Not a digit."
+
+
+def double_like(text: str) -> Converted:
+    """For webhooks: a decimal in plain notation; exactly `null` is null."""
+    if text == "null":
+        return ""
+    match = _DECIMAL.fullmatch(text)
+    if match is None or len(match[1] or "") > 4 or len(text) > _LONGEST_DECIMAL:
+        return Refused("Cannot be converted to Double-like")
+    value = Decimal(text)
+    return format(value if value else abs(value), "f")
+
+
+def boolean(text: str) -> Converted:
+    return text if text in ("0", "1") else _NOT_A_BOOLEAN
+
+
+def uuid(text: str) -> Converted:
+    """Only the canonical form, in any case; the column has it in lower case."""
+    return text.lower() if _UUID.fullmatch(text) else _NOT_A_UUID
+
+
+def lenient_uuid(text: str) -> str | None:
+    """What java.util.UUID.fromString makes of five groups of any length: `1-1-1-1-1` is a UUID to it."""
+    if _UUID.fullmatch(text):
+        return text.lower()
+    groups = text.split("-")
+    if len(text) > 36 or len(groups) != 5 or not all(re.fullmatch("[0-9a-fA-F]{1,16}", group) for group in groups):
+        return None
+    widths = (8, 4, 4, 4, 12)
+    return "-".join(
+        f"{int(group, 16) & (1 << 4 * width) - 1:0{width}x}" for group, width in zip(groups, widths, strict=True)
+    )
+
+
+def dimensions(text: str) -> tuple[str, str] | Refused:
+    """`1920x1080`, both parts in 32 bits."""
+    match = _DIMENSIONS.fullmatch(text)
+    if match is None:
+        return _NOT_DIMENSIONS
+    width, height = integer(match[1]), integer(match[2])
+    if isinstance(width, Refused) or isinstance(height, Refused):
+        return _DIMENSIONS_TOO_LARGE
+    return width, height
+
+
+def timestamp(text: str) -> Converted:
+    """Unix milliseconds into `yyyy-MM-dd HH:mm:ss.SSS`, UTC; only the years 0 to 9999 fit a warehouse."""
+    if _INTEGER.fullmatch(text) is None or len(text) > 300:
+        return _NOT_MILLISECONDS
+    milliseconds = int(text)
+    if not -(2**63) <= milliseconds < 2**63:
+        return _NOT_MILLISECONDS
+    formatted = format_timestamp(milliseconds)
+    return formatted if fits_warehouse(formatted) else Refused(f"Formatting as {formatted} is not Redshift-compatible")
+
+
+def fits_warehouse(formatted: str) -> bool:
+    """Whether the year of a formatted timestamp has exactly four digits and no sign."""
+    return len(formatted) == 23 and formatted[0] != "-"
+
+
+def format_timestamp(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_to_the_second(seconds)}.{rest:03d}"
+
+
+_YEARS_400 = 146_097 * 86_400
+
+
+@lru_cache(maxsize=8192)
+def _to_the_second(seconds: int) -> str:
+    """Python's calendar starts with year 1; the Gregorian one repeats every 400 years."""
+    cycles, within = divmod(seconds, _YEARS_400)
+    moment = datetime.fromtimestamp(within, UTC)
+    year = moment.year + 400 * cycles
+    sign, year = ("-", -year) if year < 0 else ("", year)
+    return f"{sign}{year:04d}-{moment:%m-%d %H:%M:%S}"
+
+
+def parse_timestamp(formatted: str) -> int:
+    """Unix milliseconds of a column's text; ValueError for year 0, which Python does not know."""
+    moment = datetime.fromisoformat(formatted).replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
