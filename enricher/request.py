@@ -1,0 +1,132 @@
+"""A collector payload as the adapters need it: path, query string, address and ids understood, or refused."""
+
+import codecs
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from enricher import querystring
+from enricher.values import Refused, lenient_uuid
+from shared.payload import END_OF_BYTES, CollectorPayload, Damaged
+
+_SCHEMA = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")
+_PATH = re.compile(r"/?([^/]+)/([^/]+)/?")
+_FORWARDED_FOR = "x-forwarded-for: "
+_FORWARDED = "forwarded: for="
+_ADDRESS = re.compile(
+    r'"?\[?([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[0-9a-f]{1,4}(?![0-9a-z_])|[.:]){1,15})', re.ASCII
+)
+
+
+class FormatViolation(NamedTuple):
+    """One reason why a record is no collector payload. Without `field` it is an error about the whole record."""
+
+    message: str
+    field: str | None = None
+    value: str | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """vendor, version: from the path; they choose the adapter. query: decoded pairs in order, with duplicates.
+
+    ip_address: the first hop of the forwarding headers, else the payload's. network_userid: canonical.
+    headers: names as sent.
+    """
+
+    payload: CollectorPayload
+    vendor: str
+    version: str
+    query: querystring.Pairs
+    ip_address: str | None
+    network_userid: str | None
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read(payload: CollectorPayload | Damaged) -> Request | list[FormatViolation]:
+    """Checks are independent: one record can violate the format in several ways at once."""
+    if isinstance(payload, Damaged):
+        return [FormatViolation(f"error deserializing raw event: {END_OF_BYTES}")]
+    charset = _charset(payload.encoding)
+    if isinstance(charset, Refused):
+        return [FormatViolation(f"error deserializing raw event: {charset.message}")]
+    query = querystring.pairs(payload.querystring, charset) if payload.querystring else []
+    path = api_path(payload.path or "")
+    user = payload.network_userid
+    network_userid = lenient_uuid(user) if user is not None else None
+    schema = _SCHEMA.fullmatch(payload.schema or "")
+    lines = payload.headers or []
+    if isinstance(query, Refused) or path is None or (user is not None and network_userid is None) or schema is None:
+        return _violations(payload, query, path, network_userid)
+    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    address = forwarded_address(lines) or payload.ip_address
+    return Request(payload, *path, query, address, network_userid, headers)
+
+
+def _violations(
+    payload: CollectorPayload,
+    query: querystring.Pairs | Refused,
+    path: tuple[str, str] | None,
+    network_userid: str | None,
+) -> list[FormatViolation]:
+    found = []
+    if isinstance(query, Refused):
+        reason = _plain(query.message)
+        message = f"could not extract name-value pairs from querystring with encoding {payload.encoding}: {reason}"
+        found.append(FormatViolation(message, "querystring", payload.querystring))
+    if path is None:
+        found.append(FormatViolation(_path_complaint(payload.path), "path", payload.path))
+    if payload.network_userid is not None and network_userid is None:
+        found.append(FormatViolation("not valid UUID", "networkUserId", payload.network_userid))
+    if _SCHEMA.fullmatch(payload.schema or "") is None:
+        shown = "null" if payload.schema is None else payload.schema
+        wanted = "iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-*"
+        found.append(FormatViolation(f"verifying record as {wanted} failed: found {shown}"))
+    return found
+
+
+def _path_complaint(path: str | None) -> str:
+    if path is None:
+        return "request does not contain a path"
+    return "path does not match (/)vendor/version(/) nor is a legacy /i(ce.png) request"
+
+
+def _plain(text: str) -> str:
+    """How upstream makes exception texts comparable."""
+    return re.sub(r"@[0-9a-fA-F]+;?", "@xxxxxx;", re.sub(r"[\x00-\x1f\x7f]", "", text.replace("\t", "    ")))
+
+
+@lru_cache(maxsize=1024)
+def api_path(path: str) -> tuple[str, str] | None:
+    """Vendor and version of `/vendor/version`; the pixel's old paths are tracker protocol 1."""
+    match = _PATH.fullmatch(path)
+    if match is not None:
+        return match[1], match[2]
+    if path == "/i" or path.startswith(("/ice.png", "/i?")):
+        return "com.snowplowanalytics.snowplow", "tp1"
+    return None
+
+
+@lru_cache(maxsize=64)
+def _charset(name: str | None) -> str | Refused:
+    if name is None:
+        return Refused("Null charset name")
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return Refused(name)
+
+
+def forwarded_address(lines: list[str]) -> str | None:
+    """X-Forwarded-For's first hop, else Forwarded's. The first hop decides, whether it is an address or not."""
+    remembered = None
+    for line in lines:
+        if line[:1] not in ("x", "X", "f", "F"):
+            continue
+        lowered = line.lower()
+        if lowered.startswith(_FORWARDED_FOR) and (match := _ADDRESS.match(lowered, len(_FORWARDED_FOR))):
+            return match[1]
+        if lowered.startswith(_FORWARDED) and (match := _ADDRESS.match(lowered, len(_FORWARDED))):
+            remembered = match[1]
+    return remembered
