@@ -1,0 +1,162 @@
+"""One schema, compiled: a fast engine that may only say *valid*, and jsonschema for everything else."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from math import inf, isfinite
+from typing import Any, Final
+
+import jsonschema_rs
+from jsonschema import Draft4Validator, validators
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from referencing.jsonschema import EMPTY_REGISTRY, SchemaRegistry
+
+from enricher.iglu.contract import InvalidSchema, Report, SchemaIssue
+from enricher.iglu.formats import CHECKS, format_checker
+from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, prepare
+from enricher.iglu.reports import TOO_DEEP, translate
+from shared.schema import SchemaKey
+
+#: Levels of an instance, leaves included, that Snowplow's enrich accepts by default.
+MAX_JSON_DEPTH: Final = 50
+
+
+class CompiledSchema:
+    """Implements contract.Schema. `max_depth`: levels of an instance, leaves included, beyond which it is invalid."""
+
+    def __init__(
+        self, key: SchemaKey, document: JsonSchema, superseded_by: str | None = None, max_depth: int = MAX_JSON_DEPTH
+    ) -> None:
+        """`document` has passed `issues`."""
+        prepared = prepare(document)
+        self.key: Final = key
+        self.superseded_by: Final = superseded_by
+        self._record_schema = prepared.record
+        self._patterns = prepared.patterns
+        self._fast = _fast_engine(prepared.fast)
+        self._record: Validator | None = None
+        self._max_depth = max_depth
+        self._valid_is_shallow = _deepest(prepared.record) <= max_depth
+
+    @property
+    def fast(self) -> bool:
+        """False where jsonschema alone can judge, at a hundred times the cost."""
+        return self._fast is not None
+
+    def reports(self, instance: Any) -> tuple[Report, ...]:
+        if self._fast is not None and _says_valid(self._fast, instance):
+            deep = not self._valid_is_shallow and deeper_than(instance, self._max_depth)
+            return (TOO_DEEP,) if deep else ()
+        return self.judge(instance)
+
+    def judge(self, instance: Any) -> tuple[Report, ...]:
+        """The verdict of jsonschema, without the fast engine."""
+        if deeper_than(instance, self._max_depth):
+            return (TOO_DEEP,)
+        if self._record is None:
+            self._record = _record_engine()(
+                self._record_schema, format_checker=format_checker(), registry=_NOTHING_REMOTE
+            )
+        return translate(self._record.iter_errors(instance), self._patterns)
+
+
+def compile_schema(
+    key: SchemaKey, document: Any, superseded_by: str | None = None, max_depth: int = MAX_JSON_DEPTH
+) -> CompiledSchema | InvalidSchema:
+    found = issues(document)
+    return InvalidSchema(found) if found else CompiledSchema(key, document, superseded_by, max_depth)
+
+
+def issues(document: Any) -> tuple[SchemaIssue, ...]:
+    """What keeps a document from being a draft-4 schema; empty where it is one."""
+    if not _says_valid(_fast_metaschema(), document):
+        faults = translate(_record_engine()(Draft4Validator.META_SCHEMA).iter_errors(document), {})
+        if faults:
+            return tuple(SchemaIssue(fault.path, fault.message) for fault in faults)
+    dead_ends = dict.fromkeys(prepare(document).dead_ends)
+    return tuple(SchemaIssue("$", f"$.$ref: {reference} can not be resolved") for reference in dead_ends)
+
+
+def deeper_than(instance: Any, levels: int) -> bool:
+    """Whether an instance has more levels than that; the root is one, and leaves count."""
+    level = [instance]
+    for _ in range(levels):
+        level = [
+            child
+            for value in level
+            if isinstance(value, (dict, list))
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _deepest(schema: JsonSchema) -> float:
+    """Levels of the deepest instance that may conform."""
+    types = schema.get("type")
+    containers = {"object", "array"} & set([types] if isinstance(types, str) else types or ["object"])
+    if "$ref" in schema or (types is None and "enum" not in schema):
+        return inf
+    return max([1.0, *(_deepest_object(schema) if kind == "object" else _deepest_array(schema) for kind in containers)])
+
+
+def _deepest_object(schema: JsonSchema) -> float:
+    if schema.get("additionalProperties") is not False or "patternProperties" in schema:
+        return inf
+    return 1 + max(map(_deepest, schema.get("properties", {}).values()), default=0)
+
+
+def _deepest_array(schema: JsonSchema) -> float:
+    items = schema.get("items")
+    return 1 + _deepest(items) if isinstance(items, dict) else inf
+
+
+def _says_valid(engine: jsonschema_rs.Draft4Validator, instance: Any) -> bool:
+    try:
+        return engine.is_valid(instance)
+    except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
+        return False
+
+
+def _fast_engine(schema: JsonSchema | None) -> jsonschema_rs.Draft4Validator | None:
+    if schema is None:
+        return None
+    formats = {FORMAT_PREFIX + name: check for name, check in CHECKS.items()}
+    try:
+        return jsonschema_rs.Draft4Validator(schema, validate_formats=True, formats=formats, offline=True)
+    except ValueError:
+        return None
+
+
+@cache
+def _fast_metaschema() -> jsonschema_rs.Draft4Validator:
+    return jsonschema_rs.Draft4Validator(Draft4Validator.META_SCHEMA, validate_formats=False, offline=True)
+
+
+@cache
+def _record_engine() -> type[Validator]:
+    """jsonschema's draft 4 with decimal arithmetic in `multipleOf`, and without infinite numbers."""
+    finite = Draft4Validator.TYPE_CHECKER.redefine("number", _is_number)
+    engine: type[Validator] = validators.extend(  # type: ignore[no-untyped-call]
+        Draft4Validator, validators={"multipleOf": _multiple_of}, type_checker=finite
+    )
+    return engine
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _multiple_of(validator: Any, factor: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """19.99 is a multiple of 0.01: what both texts say, not what binary fractions make of them."""
+    if validator.is_type(instance, "number") and (_exact(instance) / _exact(factor)).denominator != 1:
+        yield ValidationError(f"{instance!r} is not a multiple of {factor}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(str(number))
+
+
+_NOTHING_REMOTE: Final[SchemaRegistry] = EMPTY_REGISTRY

@@ -1,0 +1,105 @@
+"""`format`: which ones are asserted, and what each accepts.
+
+The set and its leniency are those of the validator inside Snowplow's Iglu client, so that a tracker's URL with a
+space-free but unclean query stays valid here too; an unknown format accepts everything. Every check is a full match.
+"""
+
+import ipaddress
+import re
+from calendar import monthrange
+from collections.abc import Callable
+from typing import Final
+
+from jsonschema import FormatChecker
+
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
+_MAILBOX: Final = r"""[^\s@,;:<>()\[\]\\"]{1,64}|"[^"]+\""""
+_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_ZONE: Final = "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,9})?"
+_EVERYDAY: Final = (
+    "[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
+_DATE = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])-([0-3][0-9])")
+_DATE_TIME = re.compile(f"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[Tt ](?:{_CLOCK}|[0-2][0-9]:59:60){_ZONE}")
+_CSS_COLORS: Final = (
+    "aqua|black|blue|fuchsia|gray|green|lime|maroon|navy|olive|orange|purple|red|silver|teal|white|yellow"
+)
+
+UUID_PATTERN: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+URI_PATTERN: Final = r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:|//)[^ \t\n\x0b\f\r]*"
+
+#: Format → pattern of the values it accepts.
+PATTERNS: Final[dict[str, str]] = {
+    "alpha": "[a-zA-Z]+",
+    "alphanumeric": "[a-zA-Z0-9]+",
+    "color": f"#?[0-9A-Fa-f]{{3,6}}|{_CSS_COLORS}|rgb\\([0-9%, ]+\\)",
+    "email": rf"(?:{_MAILBOX})@(?:(?:[^\s@.]+[.])+[^\s@.0-9][^\s@.]+|\[{_OCTET}(?:[.]{_OCTET}){{3}}\])",
+    "hostname": f"{_LABEL}(?:[.]{_LABEL})*",
+    "ip-address": f"{_OCTET}(?:[.]{_OCTET}){{3}}",
+    "ipv4": f"{_OCTET}(?:[.]{_OCTET}){{3}}",
+    "phone": r"\+(?:[0-9] ?){6,14}[0-9]",
+    "style": r"\s*.+?:\s*[^;]+;?",
+    "time": "[0-9]{2}:[0-9]{2}:[0-9]{2}",
+    "uri": URI_PATTERN,
+    "utc-millisec": "[0-9]+(?:[.]?[0-9]+)?",
+    "uuid": UUID_PATTERN,
+}
+
+#: Formats whose check the fast engine gets as a pattern, which is cheaper there than a call back into Python.
+#: Each pattern accepts a subset of what the check accepts (date-time: all but 29 February and leap seconds).
+FAST_PATTERNS: Final[dict[str, str]] = {
+    "uuid": f"^{UUID_PATTERN}$",
+    "uri": f"^{URI_PATTERN}$",
+    "date-time": f"^{_EVERYDAY}[Tt]{_CLOCK}{_ZONE}$",
+}
+
+#: The fast patterns that accept exactly what the check accepts.
+EXACT: Final = frozenset({"uuid", "uri"})
+
+
+def is_date(text: str) -> bool:
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return False
+    year, month, day = (int(part) for part in match.groups())
+    return 1 <= day <= monthrange(year or 2000, month)[1]
+
+
+def is_date_time(text: str) -> bool:
+    match = _DATE_TIME.fullmatch(text)
+    return match is not None and is_date(match[1])
+
+
+def is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text.strip(" \t\n\r"))
+    except ValueError:
+        return False
+    return True
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    compiled = re.compile(pattern, re.ASCII)
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+#: Format → whether a text has it.
+CHECKS: Final[dict[str, Callable[[str], bool]]] = {
+    "date": is_date,
+    "date-time": is_date_time,
+    "ipv6": is_ipv6,
+    **{name: _matcher(pattern) for name, pattern in PATTERNS.items()},
+}
+
+
+def _checks_text(check: Callable[[str], bool]) -> Callable[[object], bool]:
+    return lambda value: not isinstance(value, str) or check(value)
+
+
+def format_checker() -> FormatChecker:
+    """jsonschema's view of the same checks, and of no others."""
+    checker = FormatChecker(formats=())
+    for name, check in CHECKS.items():
+        checker.checks(name)(_checks_text(check))
+    return checker

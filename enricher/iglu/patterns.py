@@ -1,0 +1,112 @@
+"""`pattern`: regular expressions as schema authors write them (Java's), for Python's `re` and for the fast engine.
+
+A pattern is compiled once, when the schema is loaded. One that can't be compiled is ignored, as upstream does, and
+`evnt schema lint` names it.
+"""
+
+import re
+import warnings
+from typing import Final, NamedTuple
+
+_LINE_ENDS: Final = "\n\r\x85\u2028\u2029"
+
+#: Java's classes mean ASCII; what stands between the brackets of a class.
+_CLASSES: Final = {
+    "d": "0-9",
+    "w": "0-9A-Za-z_",
+    "s": " \t-\r",
+    "h": " \t\xa0",
+    r"p{Lower}": "a-z",
+    r"p{Upper}": "A-Z",
+    r"p{Alpha}": "A-Za-z",
+    r"p{Digit}": "0-9",
+    r"p{Alnum}": "0-9A-Za-z",
+    r"p{XDigit}": "0-9A-Fa-f",
+    r"p{Punct}": r"!-/:-@\[-`{-~",
+    r"p{Space}": " \t-\r",
+    r"p{Cntrl}": "\x00-\x1f\x7f",
+    r"p{ASCII}": "\x00-\x7f",
+}
+_NEGATED: Final = {"D": "0-9", "W": "0-9A-Za-z_", "S": " \t-\r"}
+
+_ATOM = re.compile(
+    r"\\p\{\w+\}|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\Q.*?(?:\\E|$)|\\.|"
+    r"\[\^?|\(\?<(?=[a-zA-Z])|\(\?:|\(\?|[*+?}][+]|.",
+    re.DOTALL,
+)
+_SAFE_ESCAPES: Final = frozenset("\\.^$|?*+()[]{}-/tnrf")
+
+
+class Pattern(NamedTuple):
+    """A pattern for both engines. `fast` is None where the two might read it differently."""
+
+    text: str
+    fast: str | None
+
+
+def translate(java: str) -> Pattern | None:
+    """None where the pattern can't be compiled."""
+    pattern = _translated(java)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(pattern.text)
+    except (re.error, OverflowError, RecursionError):
+        return None
+    return pattern
+
+
+def _translated(java: str) -> Pattern:
+    text: list[str] = []
+    fast: list[str | None] = []
+    atoms, inside = _ATOM.findall(java), False
+    for atom, following in zip(atoms, [*atoms[1:], ""], strict=False):
+        piece, quick = _in_class(atom) if inside else _outside(atom, following)
+        opening = bool(text) and inside and text[-1] in ("[", "[^")
+        fast.append(None if atom == "]" and opening else quick)
+        inside = atom[0] == "[" or (inside and (atom != "]" or opening))
+        text.append(piece)
+    alike = [piece for piece in fast if piece is not None]
+    return Pattern("".join(text), "".join(alike) if len(alike) == len(fast) else None)
+
+
+def _in_class(atom: str) -> tuple[str, str | None]:
+    """A atom between brackets, for Python and for the fast engine."""
+    if atom[0] == "[":
+        return atom.replace("[", r"\["), None
+    if atom[0] != "\\":
+        return atom, None if atom == "&" else atom
+    members = _CLASSES.get(atom[1:])
+    return (members, members) if members else _literal(atom)
+
+
+def _outside(atom: str, following: str) -> tuple[str, str | None]:
+    if atom == "$":  # the fast engine's `$` never stands before a last line break
+        return atom, r"\n?$" if following in ("", ")", "|") else None
+    if atom in _OUTSIDE:
+        return _OUTSIDE[atom]
+    if len(atom) == 1 or atom == "[^":
+        return atom, atom
+    if atom[0] != "\\":
+        return atom, None
+    if members := _CLASSES.get(atom[1:]):
+        return f"[{members}]", f"[{members}]"
+    return _literal(atom)
+
+
+_OUTSIDE: Final[dict[str, tuple[str, str | None]]] = {
+    ".": (f"[^{_LINE_ENDS}]", f"[^{_LINE_ENDS}]"),
+    "(?:": ("(?:", "(?:"),
+    "(?<": ("(?P<", None),
+    r"\z": (r"\Z", None),
+    **{rf"\{letter}": (f"[^{members}]", f"[^{members}]") for letter, members in _NEGATED.items()},
+}
+
+
+def _literal(atom: str) -> tuple[str, str | None]:
+    name = atom[1:]
+    if name.startswith("Q"):
+        return re.escape(name[1:].removesuffix(r"\E")), None
+    if name.startswith("x{"):
+        return rf"\U{int(name[2:-1], 16):08x}", None
+    return atom, atom if name in _SAFE_ESCAPES else None

@@ -1,0 +1,200 @@
+"""jsonschema's errors in the words, paths and targets of the validator inside Snowplow's Iglu client.
+
+One jsonschema error may be several reports there (additional properties) and several one (required); what is
+reported about `anyOf` and `oneOf` are the violations of their branches.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
+from typing import Any, Final, NamedTuple
+
+from jsonschema.exceptions import ValidationError
+
+from enricher.iglu.contract import Report
+from enricher.iglu.formats import PATTERNS
+
+TOO_DEEP: Final = Report("Maximum allowed JSON depth exceeded", "/", None, ())
+
+_BOUNDS: Final = {
+    "maximum": "must have a maximum value of {}",
+    "minimum": "must have a minimum value of {}",
+    "maxLength": "may only be {} characters long",
+    "minLength": "must be at least {} characters long",
+    "maxItems": "there must be a maximum of {} items in the array",
+    "minItems": "there must be a minimum of {} items in the array",
+    "maxProperties": "may only have a maximum of {} properties",
+    "minProperties": "should have a minimum of {} properties",
+}
+
+
+class _Fault(NamedTuple):
+    """What is read of a jsonschema error."""
+
+    keyword: str
+    path: str
+    value: Any
+    instance: Any
+    schema: Any
+    message: str
+    context: list[ValidationError]
+
+
+def translate(errors: Iterable[ValidationError], patterns: dict[str, str]) -> tuple[Report, ...]:
+    """Distinct reports in the order of the errors. `patterns`: translated pattern → as its author wrote it."""
+    return tuple(dict.fromkeys(report for error in errors for report in _reports(error, patterns)))
+
+
+def _reports(error: ValidationError, patterns: dict[str, str]) -> Iterator[Report]:
+    keyword, value = str(error.validator), error.validator_value
+    path = _path(error.absolute_path)
+    fault = _Fault(keyword, path, value, error.instance, error.schema, error.message, list(error.context or ()))
+    if keyword in _BRANCHES:
+        yield from _BRANCHES[keyword](fault, patterns)
+    elif keyword in _BOUNDS:
+        yield _report(path, keyword, _BOUNDS[keyword], str(value))
+    elif keyword == "pattern":
+        yield _report(path, keyword, "does not match the regex pattern {}", patterns.get(str(value), str(value)))
+    else:
+        yield from _OTHERS.get(keyword, _unknown)(fault)
+
+
+def _report(path: str, keyword: str, text: str, *targets: str) -> Report:
+    return Report(f"{path}: {text.format(*targets)}", path, keyword, targets)
+
+
+def _path(steps: Iterable[str | int]) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def _type(fault: _Fault) -> Iterator[Report]:
+    wanted = fault.value
+    expected = wanted if isinstance(wanted, str) else f"[{', '.join(map(str, wanted))}]"
+    yield _report(fault.path, "type", "{} found, {} expected", _type_name(fault.instance), expected)
+
+
+def _type_name(value: Any) -> str:
+    names: dict[type, str] = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer"}
+    if isinstance(value, float):
+        return "number" if isfinite(value) else "unknown"
+    return "null" if value is None else names.get(type(value), "unknown")
+
+
+def _required(fault: _Fault) -> Iterator[Report]:
+    for name in fault.value:
+        if name not in fault.instance:
+            yield Report(f"{fault.path}.{name}: is missing but it is required", fault.path, "required", (name,))
+
+
+def _additional_properties(fault: _Fault) -> Iterator[Report]:
+    schema = fault.schema
+    allowed = schema.get("properties", {})
+    named = "|".join(schema.get("patternProperties", {}))
+    for name in fault.instance:
+        if name not in allowed and not (named and re.search(named, name)):
+            text = "is not defined in the schema and the schema does not allow additional properties"
+            yield Report(f"{fault.path}.{name}: {text}", fault.path, "additionalProperties", (name,))
+
+
+def _additional_items(fault: _Fault) -> Iterator[Report]:
+    for index in range(len(fault.schema.get("items", [])), len(fault.instance)):
+        yield Report(f"{fault.path}[{index}]: no validator found at this index", fault.path, "items", (str(index),))
+
+
+def _enum(fault: _Fault) -> Iterator[Report]:
+    values = ", ".join(_plain(value) for value in fault.value)
+    yield _report(fault.path, "enum", "does not have a value in the enumeration {}", f"[{values}]")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if isinstance(value, (dict, list)) else json.dumps(value)
+
+
+def _format(fault: _Fault) -> Iterator[Report]:
+    name = fault.value
+    if name in ("date", "date-time"):
+        yield _report(fault.path, "dateTime", "{} is an invalid {}", fault.instance, name)
+    elif name == "uuid":
+        yield _report(fault.path, "uuid", "{} is an invalid {}", fault.instance, name)
+    else:
+        yield _report(fault.path, "format", "does not match the {} pattern {}", name, PATTERNS.get(name, name))
+
+
+def _multiple_of(fault: _Fault) -> Iterator[Report]:
+    yield _report(fault.path, "multipleOf", "must be multiple of {}", repr(float(fault.value)))
+
+
+def _unique_items(fault: _Fault) -> Iterator[Report]:
+    yield _report(fault.path, "uniqueItems", "the items in the array must be unique")
+
+
+def _not(fault: _Fault) -> Iterator[Report]:
+    yield _report(fault.path, "not", "should not be valid to the schema {}", _compact(fault.value))
+
+
+def _dependencies(fault: _Fault) -> Iterator[Report]:
+    pairs = ", ".join(f"{name}={_members(needs)}" for name, needs in fault.value.items())
+    yield _report(fault.path, "dependencies", "has an error with dependencies {}", f"{{{pairs}}}")
+
+
+def _members(needs: Any) -> str:
+    return f"[{', '.join(needs)}]" if isinstance(needs, list) else _compact(needs)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _unknown(fault: _Fault) -> Iterator[Report]:
+    yield Report(f"{fault.path}: {fault.message}", fault.path, fault.keyword, ())
+
+
+def _any_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:
+    for branch in _by_branch(fault):
+        yield from _mismatch(branch, fault.path) or translate(branch, patterns)
+
+
+def _mismatch(branch: list[ValidationError], path: str) -> list[Report]:
+    """A branch of another type says no more than that."""
+    types = [str(error.validator_value) for error in branch if error.validator == "type" and not error.relative_path]
+    return [
+        _report(path, "anyOf", "should be valid to any of the schemas {}", name) for name in types if name[0] != "["
+    ]
+
+
+def _one_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:
+    branches = _by_branch(fault)
+    if not branches:
+        text = "should be valid to one and only one of schema, but more than one are valid: {}"
+        yield _report(fault.path, "oneOf", text, "".join(map(_compact, fault.value)))
+        return
+    found = [report for branch in branches for report in translate(branch, patterns)]
+    yield from [report for report in found if report.keyword != "additionalProperties"] or found
+
+
+def _by_branch(fault: _Fault) -> list[list[ValidationError]]:
+    branches: dict[Any, list[ValidationError]] = {}
+    for error in fault.context:
+        branches.setdefault(error.relative_schema_path[0], []).append(error)
+    return list(branches.values())
+
+
+_BRANCHES: Final[dict[str, Callable[[_Fault, dict[str, str]], Iterator[Report]]]] = {
+    "anyOf": _any_of,
+    "oneOf": _one_of,
+}
+_OTHERS: Final[dict[str, Callable[[_Fault], Iterator[Report]]]] = {
+    "type": _type,
+    "required": _required,
+    "additionalProperties": _additional_properties,
+    "additionalItems": _additional_items,
+    "enum": _enum,
+    "format": _format,
+    "multipleOf": _multiple_of,
+    "uniqueItems": _unique_items,
+    "not": _not,
+    "dependencies": _dependencies,
+}

@@ -1,0 +1,144 @@
+"""Violations in the words, paths and targets of Snowplow's validator."""
+
+from typing import Any
+
+import pytest
+
+from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.contract import InvalidSchema
+from shared.schema import SchemaKey
+
+KEY = SchemaKey("com.acme", "cart", "jsonschema", "1-0-0")
+
+
+def schema(document: dict[str, Any], **options: Any) -> CompiledSchema:
+    compiled = compile_schema(KEY, document, **options)
+    assert not isinstance(compiled, InvalidSchema)
+    return compiled
+
+
+def reports(document: dict[str, Any], instance: Any) -> list[tuple[str, str, str | None, tuple[str, ...]]]:
+    return [report[:] for report in schema(document).reports(instance)]
+
+
+def of(part: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": part}}
+
+
+CASES: list[tuple[dict[str, Any], Any, str, str, tuple[str, ...]]] = [
+    ({"type": "string"}, 1, "integer found, string expected", "type", ("integer", "string")),
+    ({"type": ["string", "null"]}, 1.5, "number found, [string, null] expected", "type", ("number", "[string, null]")),
+    ({"type": "integer"}, 1.0, "number found, integer expected", "type", ("number", "integer")),
+    ({"type": "number"}, True, "boolean found, number expected", "type", ("boolean", "number")),
+    ({"type": "array"}, {}, "object found, array expected", "type", ("object", "array")),
+    ({"type": "number"}, float("inf"), "unknown found, number expected", "type", ("unknown", "number")),
+    ({"enum": ["x", 1, None]}, "y", "does not have a value in the enumeration [x, 1, null]", "enum", ("[x, 1, null]",)),
+    ({"maxLength": 2}, "abc", "may only be 2 characters long", "maxLength", ("2",)),
+    ({"minLength": 2}, "a", "must be at least 2 characters long", "minLength", ("2",)),
+    ({"maximum": 5}, 6, "must have a maximum value of 5", "maximum", ("5",)),
+    ({"minimum": 0.5}, 0, "must have a minimum value of 0.5", "minimum", ("0.5",)),
+    ({"pattern": r"^\d+$"}, "x", r"does not match the regex pattern ^\d+$", "pattern", (r"^\d+$",)),
+    ({"format": "uuid"}, "x", "x is an invalid uuid", "uuid", ("x", "uuid")),
+    ({"format": "date-time"}, "x", "x is an invalid date-time", "dateTime", ("x", "date-time")),
+    ({"minItems": 1}, [], "there must be a minimum of 1 items in the array", "minItems", ("1",)),
+    ({"maxItems": 1}, [1, 2], "there must be a maximum of 1 items in the array", "maxItems", ("1",)),
+    ({"minProperties": 1}, {}, "should have a minimum of 1 properties", "minProperties", ("1",)),
+    ({"multipleOf": 0.01}, 0.005, "must be multiple of 0.01", "multipleOf", ("0.01",)),
+    ({"uniqueItems": True}, [1, 1], "the items in the array must be unique", "uniqueItems", ()),
+    ({"not": {"type": "null"}}, None, 'should not be valid to the schema {"type":"null"}', "not", ('{"type":"null"}',)),
+    (
+        {"anyOf": [{"type": "string"}]},
+        1,
+        "should be valid to any of the schemas string",
+        "anyOf",
+        ("string",),
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "value", "message", "keyword", "targets"), CASES)
+def test_a_violation_reads_as_it_does_upstream(
+    part: dict[str, Any], value: Any, message: str, keyword: str, targets: tuple[str, ...]
+) -> None:
+    assert reports(of(part), {"a": value}) == [(f"$.a: {message}", "$.a", keyword, targets)]
+
+
+def test_an_approximate_format_names_its_pattern() -> None:
+    [(message, path, keyword, targets)] = reports(of({"format": "hostname"}), {"a": "-"})
+    assert (path, keyword, targets[0]) == ("$.a", "format", "hostname")
+    assert message == f"$.a: does not match the hostname pattern {targets[1]}"
+
+
+def test_missing_and_additional_properties_are_reported_one_by_one_with_the_path_of_their_object() -> None:
+    part = {"type": "object", "properties": {"x": {}}, "required": ["x", "y"], "additionalProperties": False}
+    document = {"type": "array", "items": part}
+    assert reports(document, [{"x": 1, "y": 2}, {"z": 1, "w": 2}]) == [
+        (
+            "$[0].y: is not defined in the schema and the schema does not allow additional properties",
+            "$[0]",
+            "additionalProperties",
+            ("y",),
+        ),
+        (
+            "$[1].z: is not defined in the schema and the schema does not allow additional properties",
+            "$[1]",
+            "additionalProperties",
+            ("z",),
+        ),
+        (
+            "$[1].w: is not defined in the schema and the schema does not allow additional properties",
+            "$[1]",
+            "additionalProperties",
+            ("w",),
+        ),
+        ("$[1].x: is missing but it is required", "$[1]", "required", ("x",)),
+        ("$[1].y: is missing but it is required", "$[1]", "required", ("y",)),
+    ]
+
+
+def test_violations_of_properties_come_first_then_keywords_by_name() -> None:
+    document = {"required": ["b"], "minProperties": 3, "properties": {"a": {"type": "null"}}, "maxProperties": 0}
+    assert [report[2] for report in reports(document, {"a": 1})] == [
+        "type",
+        "maxProperties",
+        "minProperties",
+        "required",
+    ]
+
+
+def test_the_violations_of_the_branches_stand_for_one_of() -> None:
+    branches = [{"required": ["x"], "additionalProperties": False}, {"properties": {"a": {"type": "null"}}}]
+    assert [report[2] for report in reports({"oneOf": branches}, {"a": 1})] == ["required", "type"]
+
+
+def test_one_of_with_two_valid_branches_names_them() -> None:
+    [(message, path, keyword, _)] = reports({"oneOf": [{"minimum": 1}, {"maximum": 9}]}, 5)
+    text = "should be valid to one and only one of schema, but more than one are valid"
+    assert message == f'$: {text}: {{"minimum":1}}{{"maximum":9}}'
+    assert (path, keyword) == ("$", "oneOf")
+
+
+def test_items_beyond_a_tuple_are_reported_by_index() -> None:
+    document = {"items": [{}], "additionalItems": False}
+    assert reports(document, [1, 2]) == [("$[1]: no validator found at this index", "$", "items", ("1",))]
+
+
+def test_dependencies_are_named_as_java_prints_a_map() -> None:
+    document = {"dependencies": {"a": ["b", "c"]}}
+    assert reports(document, {"a": 1})[0][0] == "$: has an error with dependencies {a=[b, c]}"
+
+
+@pytest.mark.parametrize(("levels", "deep"), [(50, False), (51, True)])
+def test_an_instance_beyond_the_depth_limit_has_one_report(levels: int, deep: bool) -> None:
+    instance: Any = 1
+    for _ in range(levels - 1):
+        instance = {"a": instance}
+    found = reports({"type": "object"}, instance)
+    assert found == ([("Maximum allowed JSON depth exceeded", "/", None, ())] if deep else [])
+
+
+def test_a_bottomless_instance_is_judged_without_recursion() -> None:
+    instance: Any = []
+    for _ in range(100_000):
+        instance = [instance]
+    assert reports({}, instance) == [("Maximum allowed JSON depth exceeded", "/", None, ())]
