@@ -87,7 +87,7 @@ def parse(line: str) -> Result | None:
 
 
 def unit_s(clock: Callable[[], float] = time.perf_counter, rounds: int = 9, calls: int = 2_000) -> float:
-    """Seconds of one standard-library `json.loads` of BODY, median of the rounds: the unit that lets machines compare."""
+    """Seconds of one standard-library `json.loads` of BODY, median of the rounds: lets machines compare."""
     taken = []
     for _ in range(rounds):
         start = clock()
@@ -99,10 +99,9 @@ def unit_s(clock: Callable[[], float] = time.perf_counter, rounds: int = 9, call
 
 def machine() -> str:
     """Processor, cores, Python: what a number is worth nothing without."""
-    cpu = next(
-        (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine()
-    )
-    return f"{cpu}, {len([1 for line in _cpuinfo() if line.startswith('processor')]) or '?'} cores, Python {platform.python_version()}"
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+    name = names[0] if names else platform.machine()
+    return f"{name}, {len(names) or 'unknown'} cores, Python {platform.python_version()}"
 
 
 def _cpuinfo() -> list[str]:
