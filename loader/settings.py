@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from loader.warehouse.settings import ClickhouseSettings
 from shared.settings import AdminSettings, Section, SharedSettings
 
 
@@ -51,3 +52,4 @@ class LoaderSection(Section):
 
 class LoaderSettings(SharedSettings):
     loader: LoaderSection = LoaderSection()
+    clickhouse: ClickhouseSettings = ClickhouseSettings()

@@ -1,0 +1,182 @@
+"""The ClickHouse engine inside this process; the only file that imports chdb.
+
+All calls block and belong in a thread. One data folder per process: the engine itself allows no second one. Each
+request gets a connection of its own, which costs 0.2 ms and carries settings, parameters and current database
+without leaking them into the next request (a connection that failed leaks even its unread output).
+"""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self, cast
+
+from chdb.session import Session
+
+_DECOMPRESS = "SELECT data FROM file({name:String}, 'RawBLOB', 'data String', {method:String})"
+_CODE = re.compile(r"Code: (\d+)\. ")
+
+
+class _Inserter(Protocol):
+    def append(self, data: bytes) -> None: ...
+    def finish(self) -> Any: ...
+    def cancel(self) -> None: ...
+
+
+class _Session(Protocol):
+    """What we use of chdb's Session, which carries no types."""
+
+    def query(self, sql: str, fmt: str) -> Any: ...
+    def send_insert(self, query: str, fmt: str) -> _Inserter: ...
+    def close(self) -> None: ...
+
+
+_open = cast("Callable[[str], _Session]", Session)
+
+
+class EngineError(Exception):
+    """The engine refused or failed; the text is a server's: `Code: 47. DB::Exception: … (UNKNOWN_IDENTIFIER)`."""
+
+    def __init__(self, text: str) -> None:
+        found = _CODE.search(text)
+        self.code = int(found[1]) if found else 1002
+        self.text = text[found.start() :].strip() if found else f"Code: 1002. DB::Exception: {text.strip()}"
+        super().__init__(self.text)
+
+
+class Progress(NamedTuple):
+    """What a query cost, as X-ClickHouse-Summary counts it."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    elapsed_s: float = 0.0
+
+
+class Answer(NamedTuple):
+    body: bytes
+    progress: Progress
+
+
+class Engine:
+    """The engine on one data folder, from construction to `close`."""
+
+    def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
+        """options: what `clickhouse local` takes as arguments. Raises EngineError."""
+        arguments = "&".join(f"{name}={value}" for name, value in options.items())
+        self._location = f"{folder}?{arguments}"
+        self._root = self._session()
+        with self.connect() as connection:
+            answer = connection.run("SELECT version(), timezone()", "TSVRaw").body.decode()
+        #: Version of the engine, and the time zone it writes times in.
+        self.version, self.timezone = answer.split()
+
+    def connect(self) -> "Connection":
+        return Connection(self._session())
+
+    def decompress(self, data: bytes, method: str) -> bytes:
+        """Undo a compression that the engine knows (lz4, xz, bz2, …). Raises EngineError."""
+        with tempfile.NamedTemporaryFile(prefix="evnt-body-") as file, self.connect() as connection:
+            file.write(data)
+            file.flush()
+            connection.set([("param_name", file.name), ("param_method", method)])
+            return connection.run(_DECOMPRESS, "RawBLOB").body
+
+    def close(self) -> None:
+        self._root.close()
+
+    def _session(self) -> _Session:
+        try:
+            return _open(self._location)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from error
+
+
+class Connection:
+    """State of one client: database, settings, parameters. Serves one call at a time."""
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+
+    def use(self, database: str) -> None:
+        self.run(f"USE `{database.replace('`', '``')}`", "Null")
+
+    def set(self, settings: Iterable[tuple[str, str]]) -> None:
+        """Settings, and parameters as `param_<name>`, for all that follows on this connection."""
+        if assignments := ", ".join(f"{_name(name)} = {quoted(value)}" for name, value in settings):
+            self.run(f"SET {assignments}", "Null")
+
+    def reset(self, names: Iterable[str]) -> None:
+        """Undo `set`; parameters stay, they harm nobody."""
+        for name in names:
+            if not name.startswith("param_"):
+                self.run(f"SET {_name(name)} = DEFAULT", "Null")
+
+    def run(self, statement: str, default_format: str) -> Answer:
+        """Run one statement and return its whole output. Raises EngineError."""
+        try:
+            result = self._session.query(statement, default_format)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        progress = Progress(
+            result.rows_read(), result.bytes_read(), result.rows_written(), result.bytes_written(), result.elapsed()
+        )
+        return Answer(result.bytes(), progress)
+
+    def insert(self, statement: str, input_format: str) -> "Insertion":
+        """Begin an INSERT, given without its FORMAT clause. Raises EngineError."""
+        try:
+            return Insertion(self._session.send_insert(statement, input_format))
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Insertion:
+    """Data on its way into a table; nothing of it counts before `finish`."""
+
+    def __init__(self, inserter: _Inserter) -> None:
+        self._inserter = inserter
+
+    def append(self, data: bytes) -> None:
+        try:
+            self._inserter.append(data)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+    def finish(self) -> Progress:
+        try:
+            result = self._inserter.finish()
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        return Progress(written_rows=result.rows_written, written_bytes=result.bytes_written, elapsed_s=result.elapsed)
+
+    def cancel(self) -> None:
+        """Forget what was appended; does nothing after `finish`."""
+        try:
+            self._inserter.cancel()
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+
+def quoted(text: str) -> str:
+    """A string literal of ClickHouse's SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text, re.ASCII):
+        raise EngineError(f"Code: 115. DB::Exception: Unknown setting {quoted(text)}. (UNKNOWN_SETTING)")
+    return text

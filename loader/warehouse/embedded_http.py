@@ -1,0 +1,306 @@
+"""ClickHouse's HTTP interface over the engine in this process.
+
+Promise: what aiochclient, clickhouse-connect, curl or a dashboard send to a server works here the same, down to
+status codes and headers. Answers are buffered whole; the data of an INSERT streams in blocks.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from aiohttp import web
+
+from loader.warehouse.embedded_access import Access, Refused
+from loader.warehouse.embedded_engine import Answer, Connection, Engine, EngineError, Insertion, Progress
+from loader.warehouse.embedded_sessions import DEFAULT_TIMEOUT_S, Sessions
+from loader.warehouse.embedded_statement import DEFAULT_FORMAT, Insert, insert_in, inspect
+
+#: Bytes of an INSERT's data that are handed to the engine at once.
+BLOCK_BYTES = 1 << 20
+
+#: Largest statement in bytes (the engine's own default); the data of an INSERT does not count.
+MOST_STATEMENT_BYTES = 262_144
+
+#: Engine calls at once; further ones wait.
+THREADS = 16
+
+#: Request parameters that are not settings of the engine.
+_NOT_SETTINGS = frozenset(
+    {
+        "query",
+        "database",
+        "default_format",
+        "user",
+        "password",
+        "quota_key",
+        "role",
+        "query_id",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "compress",
+        "decompress",
+        "stacktrace",
+        "buffer_size",
+        "wait_end_of_query",
+        "add_http_cors_header",
+        "client_protocol_version",
+        "enable_http_compression",
+        "http_zlib_compression_level",
+        "send_progress_in_http_headers",
+    }
+)
+
+#: Content-Encoding that the engine undoes; aiohttp undoes gzip and deflate by itself.
+_ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy"})
+
+_STATUS = {
+    **dict.fromkeys((194,), 401),
+    **dict.fromkeys((192, 193, 497, 516), 403),
+    **dict.fromkeys((6, 25, 26, 27, 36, 38, 41, 43, 53, 62, 72, 117, 167, 168, 223, 321, 376, 467), 400),
+    **dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 78, 81, 115), 404),
+    **dict.fromkeys((159,), 408),
+    **dict.fromkeys((229,), 413),
+    **dict.fromkeys((48,), 501),
+    **dict.fromkeys((202, 203, 209, 439), 503),
+}
+
+_CONTENT_TYPES = {
+    "JSON": "application/json; charset=UTF-8",
+    "JSONCompact": "application/json; charset=UTF-8",
+    "JSONStrings": "application/json; charset=UTF-8",
+    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
+    "JSONCompactEachRow": "application/x-ndjson; charset=UTF-8",
+    "CSV": "text/csv; charset=UTF-8; header=absent",
+    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
+    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
+    "TSV": "text/tab-separated-values; charset=UTF-8",
+    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8",
+    "TabSeparatedWithNamesAndTypes": "text/tab-separated-values; charset=UTF-8",
+    "TSVWithNames": "text/tab-separated-values; charset=UTF-8",
+    "TSVWithNamesAndTypes": "text/tab-separated-values; charset=UTF-8",
+    **dict.fromkeys(("Native", "RowBinary", "Parquet", "Arrow", "ArrowStream", "ORC"), "application/octet-stream"),
+}
+
+T = TypeVar("T")
+
+
+class _Call(NamedTuple):
+    """What a request asks for beside its statement."""
+
+    query_id: str
+    database: str
+    default_format: str
+    settings: tuple[tuple[str, str], ...]
+    session_id: str
+    session_timeout_s: float
+    compress: bool
+
+
+class ClickHouseHttp:
+    """The request handlers; `close` after the last one has answered."""
+
+    def __init__(self, engine: Engine, access: Access) -> None:
+        self._engine = engine
+        self._access = access
+        self._sessions = Sessions(engine)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_route("OPTIONS", "/{any:.*}", self._preflight)
+        app.router.add_get("/ping", self._ok)
+        app.router.add_get("/replicas_status", self._ok)
+        app.router.add_get("/", self._query)
+        app.router.add_post("/", self._query)
+        app.router.add_route("*", "/{path:.+}", self._unknown)
+        app.on_response_prepare.append(self._cors)
+        return app
+
+    async def close(self) -> None:
+        await self._in_thread(self._sessions.close)
+        self._threads.shutdown()
+
+    async def _ok(self, _request: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n", content_type="text/html")
+
+    async def _preflight(self, _request: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    async def _unknown(self, request: web.Request) -> web.Response:
+        return web.Response(status=404, text=f"There is no handle {request.path}\n")
+
+    async def _cors(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(self._access.cors_headers(request.headers.get("Origin")))
+
+    async def _query(self, request: web.Request) -> web.Response:
+        call = _call(request)
+        try:
+            self._access.check(request)
+            return await self._answer(request, call)
+        except Refused as refusal:
+            return self._failure(call, EngineError(refusal.text), refusal.headers)
+        except EngineError as error:
+            return self._failure(call, error)
+
+    async def _answer(self, request: web.Request, call: _Call) -> web.Response:
+        body = _blocks(request)
+        if (encoding := request.headers.get("Content-Encoding", "")) in _ENGINE_ENCODINGS:
+            body = self._decoded(encoding, body)
+        text = request.query.get("query", "").encode()
+        if text:
+            text += b"\n"
+        elif request.method in {"GET", "HEAD"}:
+            return await self._ok(request)
+        head = b"" if text and insert_in(text) else await _statement_bytes(body)
+        text += head
+        insert = insert_in(text)
+        if insert is None:
+            return await self._run(request, call, text + await _rest(body, MOST_STATEMENT_BYTES - len(text)))
+        return await self._insert(request, call, insert, _prepended(text[insert.data_at :], body))
+
+    async def _run(self, request: web.Request, call: _Call, text: bytes) -> web.Response:
+        statement = inspect(text)
+        if statement.refused:
+            raise EngineError(statement.refused)
+        read_only = request.method != "POST"
+
+        def run() -> Answer:
+            # what is set to read only can't be set back, so a GET never touches a session
+            lending = self._sessions.lend("" if read_only else call.session_id, call.session_timeout_s)
+            with lending as connection, _configured(connection, call, read_only=read_only):
+                return connection.run(_decoded(text), call.default_format)
+
+        answer = await self._in_thread(run)
+        used = statement.format or call.default_format
+        response = web.Response(body=answer.body, headers=self._headers(call, answer.progress))
+        response.headers["X-ClickHouse-Format"] = used
+        response.headers["Content-Type"] = _CONTENT_TYPES.get(used, "text/plain; charset=UTF-8")
+        if call.compress:
+            response.enable_compression()
+        return response
+
+    async def _insert(
+        self, request: web.Request, call: _Call, insert: Insert, data: AsyncIterator[bytes]
+    ) -> web.Response:
+        if request.method != "POST":
+            raise EngineError("Code: 164. DB::Exception: Cannot insert in readonly mode: use POST. (READONLY)")
+        with ExitStack() as held:
+            insertion = await self._in_thread(self._begin, held, call, insert)
+            async for block in data:
+                await self._in_thread(insertion.append, block)
+            progress = await self._in_thread(insertion.finish)
+        return web.Response(body=b"", headers=self._headers(call, progress))
+
+    def _begin(self, held: ExitStack, call: _Call, insert: Insert) -> Insertion:
+        connection = held.enter_context(self._sessions.lend(call.session_id, call.session_timeout_s))
+        held.enter_context(_configured(connection, call, read_only=False))
+        insertion = connection.insert(_decoded(insert.statement), insert.format)
+        held.callback(insertion.cancel)
+        return insertion
+
+    async def _decoded(self, encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        compressed = b"".join([block async for block in data])
+        yield await self._in_thread(self._engine.decompress, compressed, encoding)
+
+    def _headers(self, call: _Call, progress: Progress) -> dict[str, str]:
+        summary = {
+            "read_rows": progress.read_rows,
+            "read_bytes": progress.read_bytes,
+            "written_rows": progress.written_rows,
+            "written_bytes": progress.written_bytes,
+            "total_rows_to_read": 0,
+            "result_rows": progress.written_rows,
+            "result_bytes": progress.written_bytes,
+            "elapsed_ns": int(progress.elapsed_s * 1e9),
+        }
+        return {
+            "X-ClickHouse-Summary": json.dumps({name: str(value) for name, value in summary.items()}),
+            "X-ClickHouse-Query-Id": call.query_id,
+            "X-ClickHouse-Server-Display-Name": "evnt-embedded",
+            "X-ClickHouse-Timezone": self._engine.timezone,
+        }
+
+    def _failure(self, call: _Call, error: EngineError, extra: Mapping[str, str] | None = None) -> web.Response:
+        text = error.text if "(version " in error.text else f"{error.text} (version {self._engine.version})"
+        headers = {"X-ClickHouse-Exception-Code": str(error.code), **self._headers(call, Progress()), **(extra or {})}
+        return web.Response(status=_STATUS.get(error.code, 500), text=text + "\n", headers=headers)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def _call(request: web.Request) -> _Call:
+    query, headers = request.query, request.headers
+    accepted, timeout = headers.get("Accept-Encoding", ""), query.get("session_timeout", "")
+    return _Call(
+        query_id=query.get("query_id") or headers.get("X-ClickHouse-Query-Id") or str(uuid.uuid4()),
+        database=query.get("database") or headers.get("X-ClickHouse-Database") or "",
+        default_format=query.get("default_format") or headers.get("X-ClickHouse-Format") or DEFAULT_FORMAT,
+        settings=tuple((name, value) for name, value in query.items() if name not in _NOT_SETTINGS),
+        session_id=query.get("session_id", ""),
+        session_timeout_s=float(timeout) if timeout.isdecimal() else DEFAULT_TIMEOUT_S,
+        compress=query.get("enable_http_compression") == "1" and ("gzip" in accepted or "deflate" in accepted),
+    )
+
+
+@contextmanager
+def _configured(connection: Connection, call: _Call, *, read_only: bool) -> Iterator[None]:
+    """The request's database and settings, for this request only where the connection outlives it."""
+    if call.database:
+        connection.use(call.database)
+    connection.set(call.settings)
+    if read_only:
+        connection.set([("readonly", "2")])
+    try:
+        yield
+    finally:
+        if call.session_id and not read_only:
+            connection.reset(name for name, _ in call.settings)
+
+
+def _decoded(statement: bytes) -> str:
+    try:
+        return statement.decode()
+    except UnicodeDecodeError as error:
+        raise EngineError("Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)") from error
+
+
+async def _blocks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body in blocks of about BLOCK_BYTES, so that a thread is asked once a block and not once a packet."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size >= BLOCK_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
+async def _statement_bytes(body: AsyncIterator[bytes]) -> bytes:
+    return await anext(body, b"")
+
+
+async def _rest(body: AsyncIterator[bytes], most: int) -> bytes:
+    """What is left of a statement that takes no data. Refuses one that is too large to be a statement."""
+    parts = []
+    async for part in body:
+        parts.append(part)
+        most -= len(part)
+        if most < 0:
+            raise EngineError("Code: 62. DB::Exception: Max query size exceeded. (SYNTAX_ERROR)")
+    return b"".join(parts)
+
+
+async def _prepended(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for block in rest:
+        yield block
