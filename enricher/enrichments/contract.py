@@ -79,7 +79,8 @@ class Patch:
     fields: column → text ("" clears it). contexts: entities to attach, in front of what is there.
     failures: each becomes a message of one enrichment_failures row; the patch's other parts still apply.
     drop: the event ends here, counted, with no output.
-    event, entities: replacements of the self-describing event and of the tracker's contexts, re-validated.
+    event, entities: replacements of the self-describing event and of the tracker's contexts; validated again
+        where `revalidate` says so.
     derived: replacement of what earlier enrichments attached; `contexts` then come in front of it.
     side_events: complete events of their own (PII identification), as column → text.
     """
@@ -92,6 +93,7 @@ class Patch:
     entities: Sequence[Entity] | None = None
     derived: Sequence[Entity] | None = None
     side_events: Sequence[Mapping[str, str]] = ()
+    revalidate: bool = True
 
 
 class Resources(NamedTuple):

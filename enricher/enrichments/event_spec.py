@@ -1,0 +1,165 @@
+"""Infers which event specifications an event fulfils, and attaches their names."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+from pydantic import Field, ValidationError, field_validator
+
+from enricher.enrichments.contract import (
+    Asset,
+    Draft,
+    EnrichmentRefused,
+    Entity,
+    Parameters,
+    Patch,
+    Resources,
+)
+from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.text import entity
+from shared.event import INDEX
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion(
+    "com.snowplowanalytics.snowplow.enrichments", "event_spec_enrichment_config", "jsonschema", 1, 0
+)
+
+_OUTPUT = "iglu:com.snowplowanalytics.snowplow/event_specification/jsonschema/1-0-4"
+_DECLARED = "iglu:com.snowplowanalytics.snowplow/event_specification/"
+_EVENT_NAME = INDEX["event_name"]
+_PAGE = tuple(
+    f"page_{part}"
+    for part in ("url", "title", "referrer", "urlscheme", "urlhost", "urlport", "urlpath", "urlquery", "urlfragment")
+)
+_OFFSETS = tuple(f"pp_{axis}offset_{bound}" for axis in "xy" for bound in ("min", "max"))
+_NUMBERS = ("page_urlport", *_OFFSETS)
+_MODELLED = {"page_view": _PAGE, "page_ping": _PAGE + _OFFSETS}
+
+
+class Config(Parameters):
+    uri: str = ""
+    """Where the file of specifications lies: a folder, relative to the configuration's, or an address for `fetch`."""
+    database: str
+    """Name of the file: JSON, `{"eventSpecs": […]}`."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri(cls, uri: str) -> str:
+        return checked_uri(uri)
+
+
+class WantedEntity(Parameters):
+    schema_key: str = Field(alias="schemaKey")
+    min_cardinality: int = Field(0, alias="minCardinality")
+    max_cardinality: int | None = Field(None, alias="maxCardinality")
+    constraint: dict[str, Any] | None = None
+
+
+class Specification(Parameters):
+    id: str
+    name: str
+    version: int | None = None
+    schema_key: str = Field(alias="schemaKey")
+    constraint: dict[str, Any] | None = None
+    entities: tuple[WantedEntity, ...] = ()
+
+
+class File(Parameters):
+    specifications: tuple[Specification, ...] = Field(alias="eventSpecs")
+
+
+Check = Callable[[Any], bool]
+
+
+class Requirement(NamedTuple):
+    schema: str
+    least: int
+    most: float
+    fits: Check
+
+    def met(self, contexts: Sequence[Entity]) -> bool:
+        found = [one.data for one in contexts if one.schema == self.schema]
+        return self.least <= len(found) <= self.most and all(map(self.fits, found))
+
+
+class Compiled(NamedTuple):
+    attached: Entity
+    fits: Check
+    requirements: tuple[Requirement, ...]
+
+
+class State(NamedTuple):
+    by_schema: Mapping[str, Sequence[Compiled]]
+
+
+def assets(config: Config) -> tuple[Asset, ...]:
+    return (asset(config.uri, config.database, "event-specs.json"),)
+
+
+def prepare(config: Config, resources: Resources) -> State:
+    path = present(assets(config)[0], resources)
+    try:
+        return compiled(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, ValidationError, jsonschema_rs.ValidationError) as error:
+        raise EnrichmentRefused(f"{path} is not a file of event specifications: {error}") from error
+
+
+def compiled(document: Any) -> State:
+    """The newest version of each id, and all without a version, by the schema they are about."""
+    specifications = File.model_validate(document).specifications
+    newest: dict[str, int] = {}
+    for one in specifications:
+        newest[one.id] = max(newest.get(one.id, -1), one.version if one.version is not None else -1)
+    by_schema: dict[str, list[Compiled]] = {}
+    for one in specifications:
+        if one.version in (None, newest[one.id]):
+            by_schema.setdefault(one.schema_key, []).append(_compiled(one))
+    return State(by_schema)
+
+
+def _compiled(one: Specification) -> Compiled:
+    named: dict[str, Any] = {"id": one.id, "name": one.name}
+    if one.version is not None:
+        named["version"] = one.version
+    requirements = tuple(
+        Requirement(
+            wanted.schema_key,
+            wanted.min_cardinality,
+            float("inf") if wanted.max_cardinality is None else wanted.max_cardinality,
+            _check(wanted.constraint),
+        )
+        for wanted in one.entities
+    )
+    return Compiled(entity(_OUTPUT, named), _check(one.constraint), requirements)
+
+
+def _check(constraint: Mapping[str, Any] | None) -> Check:
+    return jsonschema_rs.Draft4Validator(dict(constraint)).is_valid if constraint else lambda _: True
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    """An event that declares its specification itself is left alone."""
+    event = _event(draft)
+    candidates = state.by_schema.get(event.schema) if event else None
+    if event is None or not candidates or any(one.schema.startswith(_DECLARED) for one in draft.contexts):
+        return None
+    found = [
+        one.attached
+        for one in candidates
+        if all(requirement.met(draft.contexts) for requirement in one.requirements) and one.fits(event.data)
+    ]
+    return Patch(contexts=found) if found else None
+
+
+def _event(draft: Draft) -> Entity | None:
+    """The self-describing event, or what a page view or page ping would be as one."""
+    if draft.event is not None:
+        return draft.event
+    name = draft.values[_EVENT_NAME]
+    columns = _MODELLED.get(name)
+    if columns is None:
+        return None
+    texts = {column: draft.values[INDEX[column]] for column in columns}
+    data = {column: None if not text else int(text) if column in _NUMBERS else text for column, text in texts.items()}
+    return Entity(f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0", data)

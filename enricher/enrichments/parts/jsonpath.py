@@ -1,0 +1,128 @@
+"""JSONPath as Snowplow's configurations use it.
+
+Names, indices and wildcards, which is nearly all of them, are walked here, and can be changed in place of a copy
+of the whole document; slices, filters and `..` go to jsonpath-ng.
+"""
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from jsonpath_ng.ext.parser import parse as parse_extended
+
+#: One of several names, an index, or None for everything.
+Selector = tuple[str, ...] | int | None
+
+Change = Callable[[Any], Any]
+
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_STEP = re.compile(
+    rf"\.?\[\s*(?P<quoted>(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*)\s*\]"
+    r"|\.?\[\s*(?P<index>-?\d+)\s*\]"
+    r"|\.?\[\s*(?P<all>\*)\s*\]"
+    r"|\.(?P<star>\*)"
+    r"|\.(?P<name>[^\s.\[\]'\"*()?@,:]+)"
+)
+_NAMES = re.compile(_QUOTED)
+_BARE_SUBSCRIPT = re.compile(r"\[\s*[^\s'\"\d*?(:@$\-]")
+
+
+class InvalidPath(ValueError):
+    """Not a JSONPath."""
+
+
+class Path(Protocol):
+    def find(self, document: Any) -> list[Any]:
+        """Everything that the path hits, in document order; [] where it hits nothing."""
+
+    def changed(self, document: Any, change: Change) -> Any:
+        """The document with every hit replaced by `change(hit)`. The given one is never touched."""
+
+
+def compiled(text: str) -> Path:
+    """Raises InvalidPath."""
+    if not text.startswith("$"):
+        raise InvalidPath(f"'$' expected but {text[:1]!r} found")
+    steps = _steps(text)
+    if steps is not None:
+        return _Simple(steps)
+    if found := _BARE_SUBSCRIPT.search(text):
+        raise InvalidPath(f"':' expected but {found.group()[-1]!r} found")
+    try:
+        return _Extended(parse_extended(text.replace(".[", "[")))
+    except Exception as error:
+        raise InvalidPath(str(error)) from error
+
+
+def _steps(text: str) -> tuple[Selector, ...] | None:
+    """None where the path needs more than names, indices and wildcards."""
+    steps: list[Selector] = []
+    position = 1
+    while position < len(text):
+        found = _STEP.match(text, position)
+        if not found:
+            return None
+        steps.append(_selector(found))
+        position = found.end()
+    return tuple(steps)
+
+
+def _selector(found: re.Match[str]) -> Selector:
+    if found["quoted"]:
+        return tuple(re.sub(r"\\(.)", r"\1", name[1:-1]) for name in _NAMES.findall(found["quoted"]))
+    if found["index"]:
+        return int(found["index"])
+    return (found["name"],) if found["name"] else None
+
+
+class _Simple(NamedTuple):
+    steps: tuple[Selector, ...]
+
+    def find(self, document: Any) -> list[Any]:
+        return list(_hits(document, self.steps))
+
+    def changed(self, document: Any, change: Change) -> Any:
+        return _changed(document, self.steps, change)
+
+
+class _Extended(NamedTuple):
+    path: Any
+
+    def find(self, document: Any) -> list[Any]:
+        return [hit.value for hit in self.path.find(document)]
+
+    def changed(self, document: Any, change: Change) -> Any:
+        return self.path.update(copy.deepcopy(document), lambda old, *_: change(old))
+
+
+def _hits(value: Any, steps: Sequence[Selector]) -> Iterator[Any]:
+    if not steps:
+        yield value
+        return
+    for key in _keys(value, steps[0]):
+        yield from _hits(value[key], steps[1:])
+
+
+def _changed(value: Any, steps: Sequence[Selector], change: Change) -> Any:
+    if not steps:
+        return change(value)
+    keys = _keys(value, steps[0])
+    if not keys:
+        return value
+    result = value.copy()
+    for key in keys:
+        result[key] = _changed(value[key], steps[1:], change)
+    return result
+
+
+def _keys(value: Any, selector: Selector) -> Sequence[Any]:
+    if isinstance(value, dict):
+        if selector is None:
+            return list(value)
+        return [name for name in selector if name in value] if isinstance(selector, tuple) else ()
+    if isinstance(value, list):
+        if selector is None:
+            return range(len(value))
+        return [selector] if isinstance(selector, int) and -len(value) <= selector < len(value) else ()
+    return ()

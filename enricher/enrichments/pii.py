@@ -1,0 +1,259 @@
+"""Replaces personal data by salted hashes, and can tell in an event of its own which value became which."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import Field, model_validator
+
+from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters, Patch, Resources
+from enricher.enrichments.parts.inputs import Column, Inside, criterion, entities_of, matcher
+from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.enrichments.parts.md2 import md2
+from enricher.enrichments.parts.text import compact
+from shared.event import INDEX
+from shared.identity import uuid5
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "pii_enrichment_config", "jsonschema", 2, 0)
+
+_COLUMNS = frozenset(
+    (
+        "user_id",
+        "user_ipaddress",
+        "user_fingerprint",
+        "domain_userid",
+        "network_userid",
+        "ip_organization",
+        "ip_domain",
+        "tr_orderid",
+        "ti_orderid",
+        "mkt_term",
+        "mkt_content",
+        "se_category",
+        "se_action",
+        "se_label",
+        "se_property",
+        "mkt_clickid",
+        "refr_domain_userid",
+        "domain_sessionid",
+    )
+)
+_JSON_COLUMNS = ("unstruct_event", "contexts", "derived_contexts")
+_VENDOR = "com.snowplowanalytics.snowplow"
+_HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
+
+Hash = Callable[[str], str]
+
+
+class Target(Parameters):
+    pojo: Column | None = None
+    """A column that may hold personal data."""
+    json_: Inside | None = Field(None, alias="json")
+    """Values inside entities."""
+
+    @model_validator(mode="after")
+    def _supported(self) -> "Target":
+        if self.pojo and self.pojo.field in _COLUMNS:
+            return self
+        if self.json_ and self.json_.field in _JSON_COLUMNS:
+            return self
+        raise ValueError("PII Configuration: pii field does not include 'pojo' nor 'json' fields")
+
+
+class Pseudonymize(Parameters):
+    hash_function: str = Field(alias="hashFunction")
+    """MD2, MD5, SHA-1, SHA-256, SHA-384 or SHA-512."""
+    salt: str
+    """Appended to every value before it is hashed. Keep it secret, and keep it."""
+
+    @model_validator(mode="after")
+    def _known(self) -> "Pseudonymize":
+        if self.hash_function not in ("MD2", *_HASHES):
+            raise ValueError(f"Unknown function {self.hash_function}")
+        return self
+
+
+class Strategy(Parameters):
+    pseudonymize: Pseudonymize
+    """The only strategy there is."""
+
+
+class Config(Parameters):
+    pii: tuple[Target, ...]
+    """What is hashed."""
+    strategy: Strategy
+    """How it is hashed."""
+    emit_event: bool = Field(False, alias="emitEvent")
+    """Emit an identification event for each event with changes, with the originals: mind who can read it."""
+    anonymous_only: bool = Field(False, alias="anonymousOnly")
+    """Hash only what was sent with the SP-Anonymous header."""
+
+
+class InsideTarget(NamedTuple):
+    field: str
+    json_path: str
+    matches: Callable[[str], bool]
+    changed: Callable[[Any, Callable[[Any], Any]], Any]
+
+
+class State(NamedTuple):
+    targets: tuple[str | InsideTarget, ...]
+    hashed: Hash
+    function: str
+    emit_event: bool
+    anonymous_only: bool
+
+
+class Change(NamedTuple):
+    """One replaced value; `json_path` and `schema` where it lay inside an entity."""
+
+    field: str
+    original: str
+    modified: str
+    json_path: str | None = None
+    schema: str | None = None
+
+
+def prepare(config: Config, _: Resources) -> State:
+    chosen = config.strategy.pseudonymize
+    targets = tuple(target.pojo.field if target.pojo else _inside(target.json_) for target in config.pii)
+    hashed = hasher(chosen.hash_function, chosen.salt)
+    return State(targets, hashed, chosen.hash_function, config.emit_event, config.anonymous_only)
+
+
+def _inside(target: Inside | None) -> InsideTarget:
+    if target is None:
+        raise EnrichmentRefused("PII Configuration: pii field does not include 'pojo' nor 'json' fields")
+    try:
+        path = compiled(target.json_path)
+    except InvalidPath as error:
+        raise EnrichmentRefused(f"PII Configuration: {target.json_path}: {error}") from error
+    return InsideTarget(
+        target.field, target.json_path, matcher(criterion(target.schema_criterion)), path.changed
+    )
+
+
+def hasher(function: str, salt: str) -> Hash:
+    """Lower-case hexadecimal of the value with the salt behind it."""
+    if function == "MD2":
+        return lambda value: md2((value + salt).encode("utf-8", "replace")).hex()
+    make = getattr(hashlib, _HASHES[function])
+    return lambda value: str(make((value + salt).encode("utf-8", "replace"), usedforsecurity=False).hexdigest())
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    if state.anonymous_only and not _is_anonymous(draft.payload.headers or ()):
+        return None
+    masking = _Masking(draft, state.hashed)
+    for target in state.targets:
+        if isinstance(target, str):
+            masking.column(target)
+        else:
+            masking.inside(target)
+    return masking.patch(state) if masking.changes else None
+
+
+def _is_anonymous(lines: Sequence[str]) -> bool:
+    return any(line[:12].lower() == "sp-anonymous" for line in lines)
+
+
+class _Masking:
+    """What has been replaced so far, on copies: a later target sees what an earlier one wrote."""
+
+    def __init__(self, draft: Draft, hashed: Hash) -> None:
+        self._draft = draft
+        self._hash = hashed
+        self._fields: dict[str, str] = {}
+        self._entities: dict[str, list[Entity]] = {}
+        self.changes: list[Change] = []
+
+    def column(self, name: str) -> None:
+        original = self._fields.get(name, self._draft.values[INDEX[name]])
+        if original:
+            self._fields[name] = self._hash(original)
+            self.changes.append(Change(name, original, self._fields[name]))
+
+    def inside(self, target: InsideTarget) -> None:
+        known = self._entities.get(target.field)
+        before = known if known is not None else list(entities_of(self._draft, target.field))
+        if any(target.matches(one.schema) for one in before):
+            self._entities[target.field] = [
+                self._masked(one, target) if target.matches(one.schema) else one for one in before
+            ]
+
+    def _masked(self, one: Entity, target: InsideTarget) -> Entity:
+        count = len(self.changes)
+
+        def text(value: Any) -> Any:
+            if not isinstance(value, str):
+                return value
+            modified = self._hash(value)
+            self.changes.append(Change(target.field, value, modified, target.json_path, one.schema))
+            return modified
+
+        def change(value: Any) -> Any:
+            return [text(item) for item in value] if isinstance(value, list) else text(value)
+
+        data = target.changed(one.data, change)
+        return Entity(one.schema, data) if len(self.changes) > count else one
+
+    def patch(self, state: State) -> Patch:
+        """Hashes need not fit the formats that schemas ask for, so what the tracker sent is not validated again."""
+        event = self._entities.get("unstruct_event")
+        side = (identification(self._draft, self.changes, state.function),) if state.emit_event else ()
+        return Patch(
+            self._fields,
+            event=event[0] if event else None,
+            entities=self._entities.get("contexts"),
+            derived=self._entities.get("derived_contexts"),
+            revalidate=False,
+            side_events=side,
+        )
+
+
+def transformation(changes: Sequence[Change], function: str) -> dict[str, Any]:
+    """The self-describing identification event: what became what, the last change first, without the salt."""
+    pojo = [_record(change) for change in reversed(changes) if change.json_path is None]
+    json = [_record(change) for change in reversed(changes) if change.json_path is not None]
+    pii = {**({"pojo": pojo} if pojo else {}), **({"json": json} if json else {})}
+    data = {"pii": pii, "strategy": {"pseudonymize": {"hashFunction": function}}}
+    return {
+        "schema": f"iglu:{_VENDOR}/unstruct_event/jsonschema/1-0-0",
+        "data": {"schema": f"iglu:{_VENDOR}/pii_transformation/jsonschema/1-0-0", "data": data},
+    }
+
+
+def _record(change: Change) -> dict[str, str]:
+    record = {
+        "fieldName": change.field,
+        "originalValue": change.original,
+        "modifiedValue": change.modified,
+    }
+    if change.json_path is not None and change.schema is not None:
+        record |= {"jsonPath": change.json_path, "schema": change.schema}
+    return record
+
+
+def identification(draft: Draft, changes: Sequence[Change], function: str) -> Mapping[str, str]:
+    """A complete event that points to its parent. Its id follows from the parent's, so a replay makes the same one."""
+    values = draft.values
+    parent = values[INDEX["event_id"]]
+    now = values[INDEX["etl_tstamp"]]
+    pointer = {"schema": f"iglu:{_VENDOR}/parent_event/jsonschema/1-0-0", "data": {"parentEventId": parent}}
+    contexts = {"schema": f"iglu:{_VENDOR}/contexts/jsonschema/1-0-0", "data": [pointer]}
+    copied = {name: values[INDEX[name]] for name in ("app_id", "collector_tstamp", "etl_tstamp", "v_etl")}
+    return {
+        **copied,
+        "platform": "srv",
+        "event": "pii_transformation",
+        "event_id": uuid5(parent, "pii_transformation") if parent else "",
+        "event_vendor": _VENDOR,
+        "event_name": "pii_transformation",
+        "event_format": "jsonschema",
+        "event_version": "1-0-0",
+        "derived_tstamp": now,
+        "true_tstamp": now,
+        "unstruct_event": compact(transformation(changes, function)),
+        "contexts": compact(contexts),
+    }

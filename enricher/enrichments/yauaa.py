@@ -1,0 +1,189 @@
+"""Attaches a yauaa_context made from what ua-parser, crawlerdetect and the client hints know.
+
+Yauaa itself is a Java library without a Python port. This fills the fields below by rules of our own in Yauaa's
+vocabulary, and leaves out what can't be known without it; values differ from Yauaa's for rare agents.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from crawlerdetect import CrawlerDetect
+from pydantic import Field
+from ua_parser import PartialResult
+
+from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.parts.text import entity
+from enricher.enrichments.parts.useragent import Parse, builtin, joined
+from shared.event import INDEX
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "yauaa_enrichment_config", "jsonschema", 1, 0)
+
+_OUTPUT = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-5"
+_USERAGENT = INDEX["useragent"]
+_HINTS = "sec-ch-ua"
+
+_AGENTS = {
+    "Mobile Safari": "Safari",
+    "Mobile Safari UI/WKWebView": "Safari",
+    "Chrome Mobile": "Chrome",
+    "Chrome Mobile iOS": "Chrome",
+    "Chrome Mobile WebView": "Chrome Webview",
+    "Firefox Mobile": "Firefox",
+    "Firefox iOS": "Firefox",
+    "Edge Mobile": "Edge",
+    "IE": "Internet Explorer",
+    "IE Mobile": "Internet Explorer",
+    "Android": "Stock Android Browser",
+    "Opera Mobile": "Opera",
+    "Google Chrome": "Chrome",
+    "Microsoft Edge": "Edge",
+}
+_SYSTEMS = {"Windows": "Windows NT", "Mac OS X": "Mac OS", "macOS": "Mac OS"}
+_MOBILE_SYSTEMS = frozenset(
+    ("iOS", "Android", "Windows Phone", "KaiOS", "BlackBerry OS", "Symbian OS", "Firefox OS", "Tizen", "watchOS")
+)
+_DESKTOP_SYSTEMS = frozenset(
+    ("Windows NT", "Mac OS", "Linux", "Ubuntu", "Debian", "Fedora", "Chrome OS", "FreeBSD", "OpenBSD", "NetBSD")
+)
+_CONSOLES = ("PlayStation", "Xbox", "Nintendo")
+_TELEVISIONS = re.compile(r"\b(smart-?tv|googletv|appletv|hbbtv|tv)\b", re.IGNORECASE)
+_ROBOTS_OF = {"Googlebot": "Google", "bingbot": "Bing", "AdsBot-Google": "Google"}
+_BRAND = re.compile(r'"([^"]*)"\s*;\s*v="([^"]*)"')
+_UNKNOWN = "Unknown"
+
+
+class Config(Parameters):
+    cache_size: int = Field(10_000, alias="cacheSize", ge=1)
+    """User agents whose context is remembered."""
+
+
+class State(NamedTuple):
+    patch: Callable[[str, tuple[tuple[str, str], ...]], Patch]
+
+
+def prepare(config: Config, _: Resources) -> State:
+    parse, crawler = builtin(), CrawlerDetect()
+    is_robot: Callable[[str], bool] = crawler.isCrawler
+
+    def made(useragent: str, hints: tuple[tuple[str, str], ...]) -> Patch:
+        return Patch(contexts=(entity(_OUTPUT, context(useragent, dict(hints), parse, is_robot)),))
+
+    return State(lru_cache(config.cache_size)(made))
+
+
+def enrich(draft: Draft, state: State) -> Patch | None:
+    return state.patch(draft.values[_USERAGENT], _hints(draft.payload.headers or ()))
+
+
+def _hints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for line in lines:
+        if line[:9].lower() == _HINTS:
+            name, _, value = line.partition(":")
+            found.append((name.lower(), value.strip()))
+    return tuple(found)
+
+
+def context(useragent: str, hints: Mapping[str, str], parse: Parse, is_robot: Callable[[str], bool]) -> dict[str, str]:
+    """The entity's data. Without a user agent nothing is known, as in Yauaa."""
+    if not useragent:
+        return {"deviceClass": _UNKNOWN}
+    result = parse(useragent)
+    if is_robot(useragent):
+        return _robot(result)
+    data = {"deviceClass": _device_class(useragent, result, hints), **_device(result, hints)}
+    return data | _system(result, hints) | _agent(result, hints)
+
+
+def _robot(result: PartialResult) -> dict[str, str]:
+    family = result.user_agent.family if result.user_agent else ""
+    owner = _ROBOTS_OF.get(family, _UNKNOWN)
+    cloud = {"operatingSystemClass": "Cloud", "operatingSystemName": f"{owner} Cloud"}
+    name = family or _UNKNOWN
+    return {
+        "deviceClass": "Robot",
+        "deviceName": owner,
+        **(cloud if owner != _UNKNOWN else {"operatingSystemClass": _UNKNOWN, "operatingSystemName": _UNKNOWN}),
+        "layoutEngineClass": "Robot",
+        "agentClass": "Robot",
+        "agentName": name,
+        **_versions("agent", name, _agent_version(result, {})),
+    }
+
+
+def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str]) -> str:
+    family = result.device.family if result.device else ""
+    system = _system_name(result)
+    if any(console in family for console in _CONSOLES):
+        return "Game Console"
+    if _TELEVISIONS.search(useragent):
+        return "TV"
+    if "Watch" in family:
+        return "Watch"
+    if family == "iPad" or (system == "Android" and "Mobile" not in useragent):
+        return "Tablet"
+    if system in _MOBILE_SYSTEMS or hints.get("sec-ch-ua-mobile") == "?1":
+        return "Phone"
+    return "Desktop" if system in _DESKTOP_SYSTEMS else _UNKNOWN
+
+
+def _device(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+    brand = result.device.brand if result.device else None
+    model = hints.get("sec-ch-ua-model", "").strip('"') or (result.device.model if result.device else None)
+    if not brand or not model or brand == "Generic":
+        return {}
+    name = model if model.lower().startswith(brand.lower()) else f"{brand} {model}"
+    return {"deviceBrand": brand, "deviceName": name}
+
+
+def _system_name(result: PartialResult) -> str:
+    family = result.os.family if result.os else ""
+    return _SYSTEMS.get(family, family)
+
+
+def _system(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+    name = _system_name(result)
+    if not name or name == "Other":
+        return {"operatingSystemClass": _UNKNOWN, "operatingSystemName": _UNKNOWN}
+    kind = "Mobile" if name in _MOBILE_SYSTEMS else "Desktop" if name in _DESKTOP_SYSTEMS else _UNKNOWN
+    said = hints.get("sec-ch-ua-platform-version", "").strip('"')
+    known = joined(result.os.major, result.os.minor, result.os.patch) if result.os else None
+    version = said if said and name != "Windows NT" else known
+    return {"operatingSystemClass": kind, "operatingSystemName": name, **_versions("operatingSystem", name, version)}
+
+
+def _agent(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+    family = result.user_agent.family if result.user_agent else ""
+    if not family or family == "Other":
+        return {"layoutEngineClass": _UNKNOWN, "agentClass": _UNKNOWN, "agentName": _UNKNOWN}
+    name = _AGENTS.get(family, family)
+    kind = "Browser Webview" if name.endswith("Webview") else "Browser"
+    versions = _versions("agent", name, _agent_version(result, hints))
+    return {"layoutEngineClass": "Browser", "agentClass": kind, "agentName": name, **versions}
+
+
+def _agent_version(result: PartialResult, hints: Mapping[str, str]) -> str | None:
+    """The hints' full version; else the parsed one, without the zeros of a browser that hides the rest."""
+    agent = result.user_agent
+    if agent is None:
+        return None
+    listed = dict(_BRAND.findall(hints.get("sec-ch-ua-full-version-list", "")))
+    name = _AGENTS.get(agent.family, agent.family)
+    full = next((version for brand, version in listed.items() if _AGENTS.get(brand, brand) == name), None)
+    hidden = agent.minor == "0" and agent.patch == "0" and name in ("Chrome", "Edge", "Opera", "Chrome Webview")
+    return full or (agent.major if hidden else joined(agent.major, agent.minor, agent.patch, agent.patch_minor))
+
+
+def _versions(what: str, name: str, version: str | None) -> dict[str, str]:
+    if not version:
+        return {}
+    major = version.partition(".")[0]
+    return {
+        f"{what}Version": version,
+        f"{what}VersionMajor": major,
+        f"{what}NameVersion": f"{name} {version}",
+        f"{what}NameVersionMajor": f"{name} {major}",
+    }
