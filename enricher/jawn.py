@@ -51,7 +51,7 @@ class _Scanner:
     def _step(self, place: int, state: _State) -> tuple[int, _State | None]:
         place = self._skip_spaces(place)
         character = self._text[place]
-        if state == "array start" and character != "]" or state == "value":
+        if (state == "array start" and character != "]") or state == "value":
             return self._value(place)
         if character in "]}" and state in _CLOSED_BY[character]:
             self._open.pop()

@@ -68,9 +68,7 @@ def render(value: Any, *, literals: bool = False) -> str:
 
 
 def _write(value: Any) -> str:
-    return ujson.dumps(
-        value, ensure_ascii=False, escape_forward_slashes=False, separators=(",", ":"), allow_nan=False
-    )
+    return ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False, separators=(",", ":"), allow_nan=False)
 
 
 _C1 = re.compile("[\x7f-\x9f]")

@@ -40,9 +40,7 @@ class _Illegal(Exception):
         self.reason, self.index = reason, index
 
 
-_OTHER = (
-    "\\u00a1-\\u167f\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e\\u2030-\\u205e\\u2060-\\u2fff\\u3001-\\U0010ffff"
-)
+_OTHER = "\\u00a1-\\u167f\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e\\u2030-\\u205e\\u2060-\\u2fff\\u3001-\\U0010ffff"
 _UNRESERVED = "A-Za-z0-9_.!~*'()\\-"
 _URIC = re.compile(f"[{_UNRESERVED};/?:@&=+$,\\[\\]%{_OTHER}]*")
 _PATH = re.compile(f"[{_UNRESERVED}:@&=+$,;/%{_OTHER}]*")

@@ -149,7 +149,7 @@ def double_like(text: str) -> Converted:
     if match is None or len(match[1] or "") > 4 or len(text) > _LONGEST_DECIMAL:
         return Refused("Cannot be converted to Double-like")
     value = Decimal(text)
-    return format(value if value else abs(value), "f")
+    return format(value or abs(value), "f")
 
 
 def boolean(text: str) -> Converted:

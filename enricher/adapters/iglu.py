@@ -45,9 +45,7 @@ def adapt(request: Request, limits: Limits) -> Adapted:
 
 def _self_described(body: str | None, content_type: str | None, query: Parameters, limits: Limits) -> Adapted:
     if body is None:
-        return Refusal(
-            (InputData("schema", None, "empty `schema` field"), InputData("body", None, "empty body"))
-        )
+        return Refusal((InputData("schema", None, "empty `schema` field"), InputData("body", None, "empty body")))
     if content_type is None:
         return refuse("contentType", None, _expected(*_JSON, _FORM))
     if _media_type(content_type) != _JSON[0]:
@@ -61,9 +59,7 @@ def _self_described(body: str | None, content_type: str | None, query: Parameter
     return [_event(found.uri, document.exact["data"], query, "app")]
 
 
-def _described_by_query(
-    schema: str, body: str, content_type: str | None, query: Parameters, limits: Limits
-) -> Adapted:
+def _described_by_query(schema: str, body: str, content_type: str | None, query: Parameters, limits: Limits) -> Adapted:
     media_type = None if content_type is None else _media_type(content_type)
     if media_type == _JSON[0]:
         return _json_events(schema, body, query, limits)

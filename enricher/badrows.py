@@ -1,0 +1,186 @@
+"""The enricher's bad rows: which failure and which payload go into each type (docs/bad-rows.md)."""
+
+import base64
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from enricher import violations
+from enricher.adapters import TRACKER_PROTOCOL
+from enricher.adapters.contract import Message, SchemaMapping
+from enricher.querystring import Pairs
+from enricher.request import FormatViolation, Request
+from enricher.values import format_timestamp
+from enricher.violations import CriterionMismatch, EnrichmentError, Invalid, Violation
+from shared.badrow import BadRowType, Processor, bad_row, instant
+from shared.event import FIELDS
+
+#: Part of an oversized text that its bad row quotes.
+_QUOTED = 10
+
+
+class BadRow(NamedTuple):
+    type: BadRowType
+    body: bytes
+
+
+class BadRows:
+    """Rows of one batch: they share the processor, the processing time and the largest size that streams take."""
+
+    def __init__(self, processor: Processor, etl_ms: int, max_bytes: int) -> None:
+        self.processor = processor
+        self.timestamp = instant(etl_ms)
+        self._max_bytes = max_bytes
+
+    def format_violation(self, violation: FormatViolation, record: bytes) -> BadRow:
+        if violation.field is None:
+            message: dict[str, Any] = {"error": violation.message[: violations.ERROR_LIMIT]}
+        else:
+            expectation = violation.message[: violations.EXPECTATION_LIMIT]
+            message = {"payloadField": violation.field, "value": violation.value, "expectation": expectation}
+        failure = {"timestamp": self.timestamp, "loader": "thrift", "message": message}
+        return self._row("collector_payload_format_violation", failure, _base64(record))
+
+    def refusal(self, request: Request, messages: Sequence[Message | Violation]) -> BadRow:
+        """Nothing of the request could be used."""
+        key = request.vendor, request.version
+        kind: BadRowType = "tracker_protocol_violations" if key in TRACKER_PROTOCOL else "adapter_failures"
+        failure = {
+            "timestamp": self.timestamp,
+            "vendor": request.vendor,
+            "version": request.version,
+            "messages": [_adapter_message(message) for message in messages],
+        }
+        return self._row(kind, failure, _collector_payload(request))
+
+    def schema_violations(
+        self, found: Sequence[Violation], values: Sequence[str], request: Request, parameters: Mapping[str, str | None]
+    ) -> BadRow:
+        failure = {"timestamp": self.timestamp, "messages": [violations.message(violation) for violation in found]}
+        return self._row("schema_violations", failure, _event(values, request, parameters))
+
+    def enrichment_failures(
+        self,
+        found: Sequence[EnrichmentError],
+        values: Sequence[str],
+        request: Request,
+        parameters: Mapping[str, str | None],
+    ) -> BadRow:
+        messages = [violations.enrichment_message(error) for error in found]
+        failure = {"timestamp": self.timestamp, "messages": messages}
+        return self._row("enrichment_failures", failure, _event(values, request, parameters))
+
+    def generic_error(self, error: BaseException, record: bytes) -> BadRow:
+        """A bug of ours. The record can be replayed once it is mended."""
+        text = "".join(traceback.format_exception(error))
+        return self._row("generic_error", {"timestamp": self.timestamp, "errors": [text]}, _base64(record))
+
+    def oversized_event(self, line: bytes) -> BadRow:
+        expectation = f"Enriched event exceeds the maximum allowed size of {self._max_bytes} bytes"
+        return self._size_violation(expectation, line)
+
+    def _row(self, kind: BadRowType, failure: Any, payload: Any) -> BadRow:
+        body = bad_row(kind, self.processor, failure, payload)
+        if len(body) <= self._max_bytes:
+            return BadRow(kind, body)
+        expectation = (
+            f"Event failed enrichment and resulting bad row exceeds the maximum allowed size of {self._max_bytes} bytes"
+        )
+        return self._size_violation(expectation, body)
+
+    def _size_violation(self, expectation: str, oversized: bytes) -> BadRow:
+        failure = {
+            "timestamp": self.timestamp,
+            "maximumAllowedSizeBytes": self._max_bytes,
+            "actualSizeBytes": len(oversized),
+            "expectation": expectation,
+        }
+        quoted = oversized.decode("utf-8", "replace")[: self._max_bytes // _QUOTED]
+        return BadRow("size_violation", bad_row("size_violation", self.processor, failure, quoted))
+
+
+def _base64(record: bytes) -> str:
+    return base64.b64encode(record).decode()
+
+
+def _adapter_message(message: Message | Violation) -> dict[str, Any]:
+    if isinstance(message, (Invalid, CriterionMismatch)):
+        return violations.message(message)
+    if isinstance(message, SchemaMapping):
+        return {
+            "actual": message.actual,
+            "expectedMapping": message.expected_mapping,
+            "expectation": message.expectation,
+        }
+    details = message._asdict()
+    if "expectation" in details:
+        details["expectation"] = details["expectation"][: violations.EXPECTATION_LIMIT]
+    return details
+
+
+# ---- payloads -----------------------------------------------------------------------------------------------------
+
+
+def _collector_payload(request: Request) -> dict[str, Any]:
+    payload = request.payload
+    return {
+        "vendor": request.vendor,
+        "version": request.version,
+        "querystring": _pairs(request.query),
+        "contentType": payload.content_type,
+        "body": payload.body,
+        "collector": payload.collector,
+        "encoding": payload.encoding,
+        "hostname": payload.hostname,
+        "timestamp": _joda(payload.timestamp),
+        "ipAddress": request.ip_address,
+        "useragent": payload.user_agent,
+        "refererUri": payload.referer_uri,
+        "headers": payload.headers or [],
+        "networkUserId": request.network_userid,
+    }
+
+
+def _event(values: Sequence[str], request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
+    return {"enriched": typed(values), "raw": _raw(request, parameters)}
+
+
+def _raw(request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
+    payload = request.payload
+    return {
+        "vendor": request.vendor,
+        "version": request.version,
+        "parameters": _pairs(list(parameters.items())),
+        "contentType": payload.content_type,
+        "loaderName": payload.collector,
+        "encoding": payload.encoding,
+        "hostname": payload.hostname,
+        "timestamp": _joda(payload.timestamp),
+        "ipAddress": request.ip_address,
+        "useragent": payload.user_agent,
+        "refererUri": payload.referer_uri,
+        "headers": payload.headers or [],
+        "userId": request.network_userid,
+    }
+
+
+def _pairs(pairs: Pairs) -> list[dict[str, str | None]]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _joda(milliseconds: int) -> str:
+    """Always three fractional digits."""
+    return format_timestamp(milliseconds).replace(" ", "T") + "Z"
+
+
+def typed(values: Sequence[str]) -> dict[str, Any]:
+    """All columns by name, null where empty. txn_id and decimals are texts, as upstream has them."""
+    columns: dict[str, Any] = {}
+    for field, value in zip(FIELDS, values, strict=True):
+        if not value:
+            columns[field.name] = None
+        elif field.kind in ("int", "bool") and field.name != "txn_id":
+            columns[field.name] = int(value)
+        else:
+            columns[field.name] = float(value) if field.kind == "float" else value
+    return columns

@@ -1,0 +1,194 @@
+"""Self-describing events, contexts and derived contexts: opened, validated each alone, written in canonical form.
+
+Generators: what they yield is a schema that is not cached, what they are sent is its Resolution.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from enricher import base64url, jsontext
+from enricher.enrichments.contract import Entity, Query
+from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution
+from enricher.selfdescribing import SelfDescribing, self_describing
+from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
+from shared.schema import SchemaCriterion, SchemaKey
+
+#: What is known of a schema without asking anybody: Resolver.cached.
+Cached = Callable[[str], Resolution | None]
+
+UNSTRUCT_EVENT = SchemaCriterion("com.snowplowanalytics.snowplow", "unstruct_event", "jsonschema", 1, 0)
+CONTEXTS = SchemaCriterion("com.snowplowanalytics.snowplow", "contexts", "jsonschema", 1, 0)
+_VALIDATION_INFO = "iglu:com.snowplowanalytics.iglu/validation_info/jsonschema/1-0-0"
+
+_EVENT_HEAD = '{"schema":"iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0","data":'
+_CONTEXTS_HEAD = '{"schema":"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1","data":'
+
+
+@dataclass(slots=True)
+class Checked:
+    """What is left after validation. text: of the whole column, "" where nothing is left.
+
+    infos: entities that say which schema stood in for a superseded one.
+    """
+
+    entities: list[Entity] = field(default_factory=list)
+    text: str = ""
+    violations: list[Violation] = field(default_factory=list)
+    infos: list[Entity] = field(default_factory=list)
+
+
+def sent_text(parameters: Mapping[str, str | None], encoded: str, plain: str) -> str | None:
+    """The JSON that the tracker sent, the base64 form preferred."""
+    value = parameters.get(encoded)
+    return parameters.get(plain) if value is None else base64url.decode(value)
+
+
+def check_event(text: str, cached: Cached, max_depth: int) -> Generator[Query, Resolution, Checked]:
+    """The text of `ue_pr` or `ue_px`."""
+    checked = Checked()
+    opened = yield from _open("unstruct", text, UNSTRUCT_EVENT, cached, max_depth, checked)
+    if opened is None:
+        return checked
+    document, data, exact = opened
+    yield from _check("unstruct", data, exact, document.exact is not document.value, cached, checked)
+    if checked.entities:
+        as_sent = _as_sent(document, text, _EVENT_HEAD, [data], checked)
+        checked.text = as_sent or event_text(checked.entities[0])
+    return checked
+
+
+def check_contexts(text: str, cached: Cached, max_depth: int) -> Generator[Query, Resolution, Checked]:
+    """The text of `co` or `cx`: an invalid entity is left out, its siblings stay."""
+    checked = Checked()
+    opened = yield from _open("contexts", text, CONTEXTS, cached, max_depth, checked)
+    if opened is None:
+        return checked
+    document, data, exact = opened
+    literals = document.exact is not document.value
+    for item, exact_item in zip(data, exact, strict=True):
+        yield from _check("contexts", item, exact_item, literals, cached, checked)
+    head = f'{{"schema":"{document.value["schema"]}","data":'
+    as_sent = _as_sent(document, text, head, data, checked)
+    checked.text = _CONTEXTS_HEAD + as_sent[len(head) :] if as_sent else contexts_text(checked.entities)
+    return checked
+
+
+def recheck(source: str, entities: Iterable[Entity], cached: Cached) -> Generator[Query, Resolution, Checked]:
+    """Entities that enrichments made or changed."""
+    checked = Checked()
+    for entity in entities:
+        resolution = cached(entity.schema)
+        if resolution is None:
+            found = self_describing({"schema": entity.schema, "data": entity.data})
+            if isinstance(found, str):
+                json = {"schema": entity.schema, "data": entity.data}
+                checked.violations.append(NotIglu(source, json, found))
+                continue
+            resolution = yield Query("schema", entity.schema)
+        _judge(source, entity, resolution, checked)
+    return checked
+
+
+Opened = tuple[jsontext.Document, Any, Any]
+
+
+def _open(
+    source: str, text: str, criterion: SchemaCriterion, cached: Cached, max_depth: int, checked: Checked
+) -> Generator[Query, Resolution, Opened | None]:
+    """The data inside a valid wrapper, plain and with number literals, or None and why."""
+    document = jsontext.parse(text, max_depth)
+    if isinstance(document, jsontext.NotJson):
+        checked.violations.append(NotJson(source, text, document.message))
+        return None
+    wrapper = self_describing(document.value)
+    if isinstance(wrapper, str):
+        checked.violations.append(NotIglu(source, document.value, wrapper))
+        return None
+    if not criterion.matches(SchemaKey.parse(wrapper.uri)):
+        checked.violations.append(CriterionMismatch(source, wrapper.uri, criterion.text, wrapper.data))
+        return None
+    resolution = cached(wrapper.uri)
+    if resolution is None:
+        resolution = yield Query("schema", wrapper.uri)
+    invalid = judge(source, wrapper, resolution)
+    if invalid is not None:
+        checked.violations.append(invalid)
+        return None
+    return document, wrapper.data, document.exact["data"]
+
+
+def _check(
+    source: str, value: Any, exact: Any, literals: bool, cached: Cached, checked: Checked
+) -> Generator[Query, Resolution, None]:
+    """One entity as the tracker sent it."""
+    uri = value.get("schema") if isinstance(value, dict) else None
+    resolution = cached(uri) if isinstance(uri, str) else None
+    if resolution is None or "data" not in value:
+        found = self_describing(value)
+        if isinstance(found, str):
+            checked.violations.append(NotIglu(source, value, found))
+            return
+        resolution = yield Query("schema", found.uri)
+    text = _literal_text(exact) if literals else None
+    _judge(source, Entity(value["schema"], value["data"], text), resolution, checked)
+
+
+def _literal_text(exact: Any) -> str:
+    return jsontext.render({"schema": exact["schema"], "data": exact["data"]}, literals=True)
+
+
+def _judge(source: str, entity: Entity, resolution: Resolution, checked: Checked) -> None:
+    invalid = judge(source, SelfDescribing(entity.schema, entity.data), resolution)
+    if invalid is not None:
+        checked.violations.append(invalid)
+        return
+    if isinstance(resolution, (NotResolved, InvalidSchema)) or resolution.superseded_by is None:
+        checked.entities.append(entity)
+        return
+    info = {"originalSchema": entity.schema, "validatedWith": resolution.superseded_by}
+    checked.infos.append(Entity(_VALIDATION_INFO, info))
+    checked.entities.append(_renamed(entity, resolution.key.uri))
+
+
+def _renamed(entity: Entity, uri: str) -> Entity:
+    if entity.text is None:
+        return Entity(uri, entity.data)
+    head = f'{{"schema":"{entity.schema}",'
+    return Entity(uri, entity.data, f'{{"schema":"{uri}",' + entity.text[len(head) :])
+
+
+def judge(source: str, sent: SelfDescribing, resolution: Resolution) -> Invalid | None:
+    """Whether the data conforms to what its URI resolved to."""
+    if isinstance(resolution, (NotResolved, InvalidSchema)):
+        return Invalid(source, sent.uri, resolution, sent.data)
+    reports = resolution.reports(sent.data)
+    return Invalid(source, sent.uri, reports, sent.data) if reports else None
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def _as_sent(document: jsontext.Document, text: str, head: str, items: list[Any], checked: Checked) -> str | None:
+    """The tracker's own text where it already is what we would write: all valid, in our order, nothing renamed."""
+    if not document.canonical or checked.violations or checked.infos or not items or not text.startswith(head):
+        return None
+    return text if len(document.value) == 2 and all(map(_in_order, items)) else None
+
+
+def _in_order(item: dict[str, Any]) -> bool:
+    return len(item) == 2 and next(iter(item)) == "schema"
+
+
+def entity_text(entity: Entity) -> str:
+    return entity.text or jsontext.render({"schema": entity.schema, "data": entity.data})
+
+
+def contexts_text(entities: Iterable[Entity]) -> str:
+    """The column, "" for no entities."""
+    joined = ",".join([entity_text(entity) for entity in entities])
+    return f"{_CONTEXTS_HEAD}[{joined}]}}" if joined else ""
+
+
+def event_text(entity: Entity) -> str:
+    return f"{_EVENT_HEAD}{entity_text(entity)}}}"

@@ -1,0 +1,51 @@
+"""Longest texts of the columns, in UTF-16 code units, as Snowplow counts them."""
+
+from collections.abc import Mapping, Sequence
+from operator import gt
+
+from enricher.mapping import AtomicError
+from shared.event import FIELDS, INDEX
+
+#: Never emptied: loaders need them.
+_KEPT = frozenset(INDEX[name] for name in ("event_id", "collector_tstamp", "v_collector", "v_etl"))
+_LIMITED = {field.name: field.limit for field in FIELDS if field.limit is not None}
+
+
+class AtomicLimits:
+    """`overrides`: column → limit, over those of FIELDS. Raises KeyError for a column that has no limit."""
+
+    def __init__(self, overrides: Mapping[str, int] | None = None) -> None:
+        for column in overrides or {}:
+            if column not in _LIMITED:
+                raise KeyError(column)
+        limits = _LIMITED | dict(overrides or {})
+        self._by_index = {INDEX[name]: limit for name, limit in limits.items()}
+        endless = 1 << 62
+        #: A text of half the limit may already be too long: characters outside the BMP count twice.
+        self._suspect = [self._by_index.get(index, endless) // 2 for index in range(len(FIELDS))]
+
+    def violations(self, values: Sequence[str]) -> list[AtomicError]:
+        if True not in map(gt, map(len, values), self._suspect):
+            return []
+        return [
+            AtomicError(
+                FIELDS[index].name,
+                values[index],
+                f"Field is longer than maximum allowed size {limit}",
+                "atomic_field_length_exceeded",
+            )
+            for index, limit in self._by_index.items()
+            if _utf16_length(values[index]) > limit
+        ]
+
+
+def _utf16_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def clear(values: list[str], errors: Sequence[AtomicError]) -> None:
+    """Empty the columns that are too long, as far as loaders can do without them."""
+    for error in errors:
+        index = INDEX[error.path]
+        if index not in _KEPT:
+            values[index] = ""
