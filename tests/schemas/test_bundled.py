@@ -1,0 +1,105 @@
+"""The schemas that evnt ships: complete, in order, and equivalent to the published ones of the same name."""
+
+import re
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.contract import InvalidSchema
+from shared.badrow import VERSIONS
+from shared.iglu.config import BUNDLED
+from shared.schema import SchemaKey
+from tests.schemas.central import CENTRAL, document, json_schemas, needs_central, rounds, seed
+from tests.schemas.instances import instances
+from tests.vectors import ROOT, folder
+
+KEYS = json_schemas(BUNDLED)
+VENDORS = sorted({key.vendor for key in KEYS})
+PUBLISHED = [key for key in KEYS if (CENTRAL / key.path).exists()]
+TRAFFIC = folder("EVNT_TRAFFIC", "../shared/traffic") / "README.md"
+
+#: Named in comments of trackers' sources only: never sent, and published nowhere.
+NEVER_SENT = {
+    "com.snowplowanalytics.snowplow.media/player/jsonschema/1-0-0",
+    "com.vimeo/interactive_overlay_click_event/jsonschema/1-0-0",
+}
+
+_ANNOTATIONS = {"default", "description", "examples", "title"}
+_SCHEMA_MAPS = {"definitions", "dependencies", "patternProperties", "properties"}
+
+
+def compiled(root: Path, key: SchemaKey) -> CompiledSchema:
+    made = compile_schema(key, document(root, key))
+    assert not isinstance(made, InvalidSchema), (key.uri, made)
+    return made
+
+
+def facts(schema: Any, *, names: bool = False) -> Any:
+    """A document without its annotations; `names`: its keys are names of properties, not keywords."""
+    if isinstance(schema, list):
+        return [facts(member) for member in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: facts(value, names=not names and key in _SCHEMA_MAPS)
+        for key, value in schema.items()
+        if names or key not in _ANNOTATIONS
+    }
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_schema_is_valid_and_lies_where_it_says(vendor: str) -> None:
+    for key in KEYS:
+        if key.vendor == vendor:
+            compiled(BUNDLED, key)
+            assert document(BUNDLED, key)["self"] == key._asdict()
+
+
+@needs_central
+@pytest.mark.parametrize("vendor", sorted({key.vendor for key in PUBLISHED}) or ["absent"])
+def test_the_facts_are_those_of_the_published_schema(vendor: str) -> None:
+    for key in PUBLISHED:
+        if key.vendor == vendor:
+            assert facts(document(BUNDLED, key)) == facts(document(CENTRAL, key)), key.uri
+
+
+@needs_central
+def test_the_verdicts_are_those_of_the_published_schema() -> None:
+    rng = Random(seed())
+    for key in PUBLISHED:
+        ours, theirs = compiled(BUNDLED, key), compiled(CENTRAL, key)
+        for instance in instances(document(CENTRAL, key), rng, rounds(4)):
+            assert set(ours.reports(instance)) == set(theirs.reports(instance)), f"{key.uri}, seed {seed()}"
+
+
+@pytest.mark.skipif(not TRAFFIC.exists(), reason=f"{TRAFFIC} is not on this machine: no list of what trackers send")
+def test_every_schema_that_official_trackers_send_is_here() -> None:
+    sent = set(re.findall(r"^\| `([\w.-]+/[\w-]+/jsonschema/[\d-]+)` \|", TRAFFIC.read_text("utf-8"), re.MULTILINE))
+    assert len(sent) > 100
+    assert sent - {key.path for key in KEYS} == NEVER_SENT
+
+
+def test_every_schema_that_the_code_names_is_here() -> None:
+    named: set[str] = set()
+    for process in ("collector", "enricher", "loader", "shared", "cli"):
+        for file in (ROOT / process).rglob("*.py"):
+            named |= set(re.findall(r"iglu:([\w.-]+/[\w-]+/jsonschema/\d+-\d+-\d+)", file.read_text("utf-8")))
+    made_up = {path for path in named if path.startswith(("com.acme", "com.example"))}
+    assert named - made_up - {key.path for key in KEYS} == set()
+
+
+def test_every_bad_row_has_its_schema() -> None:
+    rows = {f"com.snowplowanalytics.snowplow.badrows/{kind}/jsonschema/{version}" for kind, version in VERSIONS.items()}
+    assert rows - {key.path for key in KEYS} == set()
+
+
+def test_the_facts_leave_out_annotations_only() -> None:
+    schema = {
+        "title": "x",
+        "properties": {"title": {"title": "x", "type": "null"}},
+        "items": [{"default": 1}],
+    }
+    assert facts(schema) == {"properties": {"title": {"type": "null"}}, "items": [{}]}
