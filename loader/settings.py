@@ -11,43 +11,45 @@ from shared.settings import AdminSettings, Section, SharedSettings
 class BatchSettings(Section):
     """When a batch is inserted: at whichever of the three comes first."""
 
-    rows: int = Field(5_000, ge=1)
+    rows: int = Field(default=5_000, ge=1)
     """Rows in a batch; whole chunks are merged until it is reached. ClickHouse likes 2,000 and more."""
-    bytes: int = Field(16_777_216, ge=1)
+    bytes: int = Field(default=16_777_216, ge=1)
     """Size of a batch in bytes."""
-    age_ms: int = Field(1_000, ge=0)
-    """Age of the oldest chunk in a batch, milliseconds: the delay that batching may add while there is little traffic."""
+    age_ms: int = Field(default=1_000, ge=0)
+    """Age of the oldest chunk in a batch, milliseconds: the delay that batching adds when traffic is low."""
 
 
 class DedupeSettings(Section):
-    client_lookback: int = Field(10, ge=0)
+    client_lookback: int = Field(default=10, ge=0)
     """Minutes for which loaded events are remembered, to drop copies that trackers send again; 0 turns it off. A copy
     is dropped only after ClickHouse confirmed that it holds the same event with the same fingerprint."""
-    client_lookback_events: int = Field(200_000, ge=0)
+    client_lookback_events: int = Field(default=200_000, ge=0)
     """Most events that are remembered (about 250 bytes each)."""
 
 
 class RetrySettings(Section):
-    first_delay_ms: int = Field(200, ge=1)
+    first_delay_ms: int = Field(default=200, ge=1)
     """Pause after the first failed attempt; it doubles with every further one."""
-    longest_delay_ms: int = Field(30_000, ge=1)
+    longest_delay_ms: int = Field(default=30_000, ge=1)
     """Longest pause between two attempts."""
 
 
 class LoaderSection(Section):
     admin: AdminSettings = AdminSettings(port=8121)
     batch: BatchSettings = BatchSettings()
-    inserts_in_flight: int = Field(3, ge=1)
+    inserts_in_flight: int = Field(default=3, ge=1)
     """Inserts of one table at the same time; while all are busy, nothing more than the next batch is taken in."""
-    prefetch: int = Field(200, ge=1, le=2_000)
-    """Chunks that the loader holds unacknowledged, per queue."""
-    max_schema_columns: int = Field(300, ge=0)
+    prefetch: int = Field(default=100, ge=1, le=2_000)
+    """Chunks of one queue that the loader holds unacknowledged; each has up to 2 MB."""
+    max_schema_columns: int = Field(default=300, ge=0)
     """Columns for schemas in a table; the data of further schemas goes to the catch-all columns."""
+    resolver: Path = Path("config/iglu.yml")
+    """Iglu resolver configuration, where schemas are looked up for the type hints of new columns."""
     dedupe: DedupeSettings = DedupeSettings()
     retry: RetrySettings = RetrySettings()
     liveness_file: Path | None = None
     """Touched every few seconds while the loader makes progress or waits for an outage to end; for probes that can
-    only look at files. Unset: `loader.alive` in `data_dir`."""
+    only look at files. Unset: `loader-<number of the process>.alive` in `data_dir`."""
 
 
 class LoaderSettings(SharedSettings):

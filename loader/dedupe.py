@@ -1,0 +1,64 @@
+"""Effectively once: what names an insert, and which rows may be in the table already.
+
+A row is known by event id and fingerprint. A cache never decides alone that a row goes: the table is asked.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from loader.chunk import Chunk
+from loader.warehouse.contract import StoredEvent
+
+
+def token(chunks: Iterable[Chunk]) -> str:
+    """Names the ordered rows of an insert; the same rows have the same token, however chunks group them."""
+    digest = sha256()
+    for chunk in chunks:
+        pairs = zip(chunk.event_ids, chunk.fingerprints, strict=True)
+        digest.update(b"".join([b"%b\t%b\n" % pair for pair in pairs]))
+    return digest.hexdigest()
+
+
+def body_token(body: bytes) -> str:
+    """Names an insert of rows that have no event ids."""
+    return sha256(body).hexdigest()
+
+
+@dataclass(slots=True)
+class Question:
+    """What to ask the table before an insert: event ids, and the collector times between which they may be."""
+
+    event_ids: set[str] = field(default_factory=set)
+    oldest: str = ""
+    newest: str = ""
+
+    def ask(self, chunk: Chunk) -> None:
+        """Ask for all events of a chunk, at the times they were collected."""
+        if len(chunk):
+            self.add(chunk.event_ids, [min(chunk.collected).decode(), max(chunk.collected).decode()])
+
+    def add(self, event_ids: Iterable[bytes], collected: Sequence[str]) -> None:
+        """Ask for these events, collected between the oldest and the newest of these times."""
+        self.event_ids.update(event_id.decode().lower() for event_id in event_ids)
+        self.oldest = min([*collected, self.oldest or collected[0]])
+        self.newest = max([*collected, self.newest])
+
+
+def without(chunk: Chunk, stored: frozenset[StoredEvent]) -> Chunk:
+    """The rows of a chunk that the table does not hold."""
+    if not stored:
+        return chunk
+    rows = [row for row, event in enumerate(_known_as(chunk)) if event not in stored]
+    return chunk if len(rows) == len(chunk) else chunk.take(rows)
+
+
+def clashes(chunk: Chunk, stored: frozenset[StoredEvent]) -> int:
+    """Rows whose event id is stored with another fingerprint: synthetic duplicates, which are kept."""
+    ids = {event.event_id for event in stored}
+    return sum(event.event_id in ids and event not in stored for event in _known_as(chunk))
+
+
+def _known_as(chunk: Chunk) -> list[StoredEvent]:
+    pairs = zip(chunk.event_ids, chunk.fingerprints, strict=True)
+    return [StoredEvent(event_id.decode().lower(), fingerprint.decode()) for event_id, fingerprint in pairs]

@@ -1,0 +1,154 @@
+"""What is done with a batch of each queue before it may be acked."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from loader import badrows, dedupe
+from loader.chunk import Chunk, read
+from loader.memory import Lookback
+from loader.metrics import LoaderMetrics
+from loader.outlet import BadRowOutlet
+from loader.patience import Patience
+from loader.store import EventStore
+from loader.warehouse.contract import RowsRefused, TableName, Warehouse
+from shared.identity import Clock
+from shared.stream.contract import Delivery, Subscriber
+from shared.telemetry import logger
+
+
+class Loading(Protocol):
+    """Brings a batch to where it is safe."""
+
+    async def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        """Return once every delivery may be acked. Raises GivenUp or Misconfigured: then none may."""
+
+
+class EventLoading:
+    """Chunks of enriched lines into a table of events."""
+
+    def __init__(
+        self,
+        table: TableName,
+        store: EventStore,
+        outlet: BadRowOutlet,
+        lookback: Lookback,
+        clock: Clock,
+        metrics: LoaderMetrics,
+    ) -> None:
+        self._table = table
+        self._store = store
+        self._outlet = outlet
+        self._lookback = lookback
+        self._clock = clock
+        self._metrics = metrics
+        self._under_way: dict[str, asyncio.Event] = {}
+
+    async def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        deliveries = once(deliveries)
+        done = asyncio.Event()
+        await self._wait_for_earlier(deliveries)
+        mine = {delivery.message.message_id: done for delivery in deliveries}
+        self._under_way |= mine
+        try:
+            await self._load(deliveries)
+        finally:
+            done.set()
+            for message_id in [key for key, event in self._under_way.items() if event is done]:
+                del self._under_way[message_id]
+
+    async def _wait_for_earlier(self, deliveries: Sequence[Delivery]) -> None:
+        """A chunk may come again, its connection having broken, while its first insert is still under way here."""
+        for delivery in deliveries:
+            earlier = self._under_way.get(delivery.message.message_id)
+            if delivery.redelivered and earlier:
+                await earlier.wait()
+
+    async def _load(self, deliveries: Sequence[Delivery]) -> None:
+        chunks = []
+        question = dedupe.Question()
+        for delivery in deliveries:
+            chunk = read(delivery.message.body)
+            chunks.append(chunk)
+            if delivery.redelivered:
+                question.ask(chunk)
+            self._lookback.ask(chunk, question)
+            await asyncio.sleep(0)
+        bad = [badrows.parsing_error(*line) for chunk in chunks for line in chunk.bad]
+        bad += await self._store.put(await self._fresh(chunks, question))
+        await self._outlet.put(bad)
+        self._note(chunks)
+
+    async def _fresh(self, chunks: Sequence[Chunk], question: dedupe.Question) -> list[Chunk]:
+        """The chunks without the rows that the table holds already."""
+        stored = await self._store.stored(question)
+        fresh = [dedupe.without(chunk, stored) for chunk in chunks]
+        copies = sum(map(len, chunks)) - sum(map(len, fresh))
+        self._metrics.duplicates.labels("stored").inc(copies)
+        self._metrics.duplicates.labels("synthetic").inc(sum(dedupe.clashes(chunk, stored) for chunk in fresh))
+        return fresh
+
+    def _note(self, chunks: Sequence[Chunk]) -> None:
+        now = self._clock()
+        self._lookback.remember(chunks, now)
+        for chunk in chunks:
+            if len(chunk):
+                self._metrics.end_to_end.labels(self._table).observe(
+                    max(0.0, now / 1000 - seconds(min(chunk.collected)))
+                )
+
+
+class BadRowLoading:
+    """Bad rows into their table."""
+
+    def __init__(
+        self, warehouse: Warehouse, subscriber: Subscriber, patience: Patience, metrics: LoaderMetrics
+    ) -> None:
+        self._warehouse = warehouse
+        self._subscriber = subscriber
+        self._patience = patience
+        self._metrics = metrics
+        self._log = logger("loader")
+
+    async def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        rows = b"".join(badrows.table_row(delivery.message) for delivery in deliveries)
+        insert = badrows.header() + rows
+        try:
+            await self._patience(lambda: self._warehouse.insert("bad_rows", insert, dedupe.body_token(rows)))
+        except RowsRefused as refused:
+            await self._divide(deliveries, refused)
+        else:
+            self._metrics.inserts.labels("bad_rows").inc()
+            self._metrics.batch_rows.labels("bad_rows").observe(len(deliveries))
+            self._metrics.rows.labels("bad_rows").inc(len(deliveries))
+
+    async def _divide(self, deliveries: Sequence[Delivery], refused: RowsRefused) -> None:
+        """A bad row that can't be stored must not make another: it goes where operators look for poison."""
+        self._metrics.refused.labels("bad_rows").inc()
+        if len(deliveries) == 1:
+            self._log.error("bad_row.buried", message_id=deliveries[0].message.message_id, reason=refused.reason)
+            await self._subscriber.bury(deliveries, refused.reason)
+            return
+        half = len(deliveries) // 2
+        await self(deliveries[:half])
+        await self(deliveries[half:])
+
+
+def once(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Without chunks that came a second time while the first copy was still waiting in the batch."""
+    first: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        first.setdefault(delivery.message.message_id, delivery)
+    return [
+        delivery
+        for delivery in deliveries
+        if not delivery.redelivered
+        or first[delivery.message.message_id] is delivery
+        or first[delivery.message.message_id].message.body != delivery.message.body
+    ]
+
+
+def seconds(timestamp: bytes) -> float:
+    """Unix seconds of `yyyy-MM-dd HH:mm:ss.SSS`."""
+    return datetime.fromisoformat(timestamp.decode()).replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,37 @@
+"""Where the loader's own bad rows go: the `bad` stream, owned by it before the chunk they come from is acked."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+
+from loader.metrics import LoaderMetrics
+from loader.patience import Patience
+from shared.identity import Clock, uuid5
+from shared.stream.contract import Message, Publisher
+
+#: Namespace of ids that name a bad row by its bytes: one that is published twice has the same id twice.
+BAD_ROW_IDS = "6f1d4fe2-1f0e-5d0c-9a37-5a0d5a2d7c55"
+
+
+class BadRowOutlet:
+    """Publishes bad rows and returns once the stream has them."""
+
+    def __init__(self, publisher: Publisher, patience: Patience, clock: Clock, metrics: LoaderMetrics) -> None:
+        self._publisher = publisher
+        self._patience = patience
+        self._clock = clock
+        self._metrics = metrics
+
+    async def put(self, bodies: Sequence[bytes]) -> None:
+        """Raises GivenUp."""
+        if not bodies:
+            return
+        messages = [self._message(body) for body in bodies]
+        await self._patience(lambda: self._publisher.publish("bad", messages))
+        for message in messages:
+            self._metrics.bad_rows.labels(message.headers["type"]).inc()
+
+    def _message(self, body: bytes) -> Message:
+        kind = json.loads(body)["schema"].split("/")[1]
+        name = uuid5(BAD_ROW_IDS, sha256(body).hexdigest())
+        return Message(body, name, self._clock(), "bad-row", "application/json", {"type": kind})

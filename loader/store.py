@@ -1,0 +1,127 @@
+"""Rows into a table, whatever it takes: the failures of an insert, each answered by its duty."""
+
+import asyncio
+from collections.abc import Sequence
+
+from loader import badrows, body, dedupe
+from loader.chunk import Chunk, read
+from loader.columns import TableColumns
+from loader.metrics import LoaderMetrics
+from loader.patience import Patience
+from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, StoredEvent, TableName, Warehouse
+from shared.process import Misconfigured
+from shared.telemetry import logger
+
+#: A column that is added and missing again so often is not ours to add.
+MOST_ADDITIONS = 3
+
+
+class EventStore:
+    """Puts events into `events` or `events_failed`. One instance serves all batches of its table."""
+
+    def __init__(
+        self, warehouse: Warehouse, table: TableName, columns: TableColumns, patience: Patience, metrics: LoaderMetrics
+    ) -> None:
+        self._warehouse = warehouse
+        self._table: TableName = table
+        self._columns = columns
+        self._patience = patience
+        self._metrics = metrics
+        self._log = logger("loader")
+
+    async def put(self, chunks: Sequence[Chunk]) -> list[bytes]:
+        """Store every row that the warehouse takes; gives a bad row for each that it does not.
+
+        Raises GivenUp or Misconfigured; then nothing is known of the rows.
+        """
+        try:
+            await self._insert(chunks)
+        except RowsRefused as refused:
+            self._log.info("insert.refused", table=self._table, rows=sum(map(len, chunks)), reason=refused.reason)
+            return await self._put_carefully(chunks)
+        return []
+
+    async def _put_carefully(self, chunks: Sequence[Chunk]) -> list[bytes]:
+        """First what can be found wrong here, without asking; the rest by halves."""
+        parsed = read(b"\n".join(chunk.body for chunk in chunks if len(chunk)), careful=True)
+        return [badrows.parsing_error(*line) for line in parsed.bad] + await self._divide(parsed)
+
+    async def _divide(self, chunk: Chunk) -> list[bytes]:
+        try:
+            await self._insert([chunk])
+        except RowsRefused as refused:
+            self._metrics.refused.labels(self._table).inc()
+            if len(chunk) == 1:
+                return [badrows.runtime_error(chunk.body, refused.reason)]
+            half = len(chunk) // 2
+            first, second = range(half), range(half, len(chunk))
+            return await self._divide(chunk.take(first)) + await self._divide(chunk.take(second))
+        return []
+
+    async def _insert(self, chunks: Sequence[Chunk]) -> None:
+        """Store all rows or none. Raises RowsRefused."""
+        dropped: set[tuple[str, str]] = set()
+        additions = 0
+        stored = not any(map(len, chunks))
+        while not stored:
+            try:
+                await self._attempt(chunks)
+                stored = True
+            except ColumnMissing as missing:
+                additions += 1
+                if additions > MOST_ADDITIONS:
+                    raise Misconfigured(f"table {self._table} keeps losing columns: {missing}") from missing
+                self._columns.forget()
+            except HintRefused as refused:
+                hint = (refused.column, refused.path)
+                if hint in dropped:
+                    raise
+                dropped.add(hint)
+                await self._drop_hint(*hint)
+
+    async def _attempt(self, chunks: Sequence[Chunk]) -> None:
+        contexts = set[bytes]().union(*(chunk.context_keys() for chunk in chunks))
+        events = set[bytes]().union(*(chunk.event_keys() for chunk in chunks))
+        layout = await self._patience(lambda: self._columns.layout(contexts, events))
+        parts = [body.header(layout)]
+        for chunk in chunks:
+            parts.append(body.rows(chunk, layout))
+            await asyncio.sleep(0)
+        await self._send(b"".join(parts), dedupe.token(chunks), chunks)
+
+    async def _send(self, insert: bytes, token: str, chunks: Sequence[Chunk]) -> None:
+        rows = sum(map(len, chunks))
+        with self._metrics.insert_seconds.labels(self._table).time():
+            written = await self._patience(lambda: self._warehouse.insert(self._table, insert, token))
+        self._metrics.inserts.labels(self._table).inc()
+        self._metrics.batch_rows.labels(self._table).observe(rows)
+        self._metrics.rows.labels(self._table).inc(written)
+        if written < rows:
+            self._metrics.missing.labels(self._table).inc(rows - written)
+            self._log.warning("insert.short", table=self._table, sent=rows, written=written)
+            await self._send_missing(chunks, rows)
+
+    async def _send_missing(self, chunks: Sequence[Chunk], rows: int) -> None:
+        """The warehouse says it wrote fewer rows than were sent, and no error: look, and send what is not there."""
+        question = dedupe.Question()
+        for chunk in chunks:
+            question.ask(chunk)
+        left = [dedupe.without(chunk, await self.stored(question)) for chunk in chunks]
+        if sum(map(len, left)) == rows:
+            raise Misconfigured(f"table {self._table} took an insert of {rows} rows without an error and stored none")
+        await self._insert(left)
+
+    async def stored(self, question: dedupe.Question) -> frozenset[StoredEvent]:
+        """Which of these events the table holds. Raises GivenUp or Misconfigured."""
+        if not question.event_ids:
+            return frozenset()
+        asked = question
+        return await self._patience(
+            lambda: self._warehouse.stored(self._table, asked.event_ids, asked.oldest, asked.newest)
+        )
+
+    async def _drop_hint(self, column: str, path: str) -> None:
+        self._log.warning("hint.dropped", table=self._table, column=column, path=path)
+        self._metrics.hints.labels(self._table).inc()
+        await self._patience(lambda: self._warehouse.drop_hint(self._table, column, path))
+        self._columns.forget()
