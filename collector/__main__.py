@@ -1,0 +1,140 @@
+"""Composition root of the collector: `python -m collector`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from collector.app import application
+from collector.commit import GroupCommit
+from collector.handlers import Front
+from collector.listener import listening
+from collector.metrics import Metrics
+from collector.origins import Origins
+from collector.pages import Pages
+from collector.server import Server, server_headers
+from collector.settings import Settings
+from collector.spool import Spool, SpoolingPublisher
+from collector.state import State
+from collector.tracking import Tracking
+from shared.badrow import Processor
+from shared.identity import now_ms, uuid4, uuid7
+from shared.process import admin, run
+from shared.settings import StreamLimits, load
+from shared.stream import open_embedded_publisher, open_embedded_subscriber, open_publisher
+from shared.stream.contract import Publisher
+from shared.telemetry import configure, logger
+from shared.version import VERSION
+
+#: How long a start waits for a broker when there is a spool to start with, seconds.
+_WAIT_FOR_BROKER_S = 3
+
+
+async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) -> None:
+    """Run one worker until it is told to stop; then drain. Raises Misconfigured."""
+    log = logger("collector")
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    async with AsyncExitStack() as stack:
+        durable = await stack.enter_async_context(_durable(settings, metrics))
+        state = State(lambda: durable.trouble)
+        commit = GroupCommit(
+            durable, settings.collector.raw, Processor("evnt-collector", VERSION), now_ms, uuid7, metrics
+        )
+        stack.push_async_callback(commit.close)
+        admin_settings = settings.collector.admin.model_copy(
+            update={"port": settings.collector.admin.port and settings.collector.admin.port + worker}
+        )
+        await stack.enter_async_context(
+            admin("collector", admin_settings, registry, ready={"stream": lambda: state.unready})
+        )
+        server = await stack.enter_async_context(_server(settings, state, commit, metrics))
+        ports = await stack.enter_async_context(listening(server, settings.collector))
+        log.info("started", host=settings.collector.host, ports=ports, mode=settings.ingest.mode)
+        await stopping.wait()
+        state.terminating = True
+        log.info("stopping", pre_termination_s=settings.collector.shutdown.pre_termination_seconds)
+        await asyncio.sleep(settings.collector.shutdown.pre_termination_seconds)
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _durable(settings: Settings, metrics: Metrics) -> AsyncIterator[SpoolingPublisher]:
+    """The stream, with the spool in front of it where there is a broker that can be away."""
+    log = logger("collector")
+
+    def notice(away: bool) -> None:
+        log.warning("stream_away" if away else "stream_back", spool=settings.collector.spool.enabled)
+
+    spooled = settings.ingest.mode == "rabbitmq" and settings.collector.spool.enabled
+    timeout_s = settings.collector.raw.publish_timeout_ms / 1000
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(open_publisher(_impatient(settings) if spooled else settings))
+        spool = await stack.enter_async_context(_spool(settings, metrics, publisher)) if spooled else None
+        yield SpoolingPublisher(publisher, spool, timeout_s, notice)
+
+
+def _impatient(settings: Settings) -> Settings:
+    rabbitmq = settings.ingest.rabbitmq.model_copy(update={"startup_timeout_seconds": _WAIT_FOR_BROKER_S})
+    return settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"rabbitmq": rabbitmq})})
+
+
+@asynccontextmanager
+async def _spool(settings: Settings, metrics: Metrics, target: Publisher) -> AsyncIterator[Spool]:
+    folder = settings.data_dir / "spool"
+    bounds = settings.collector.spool
+    limits = StreamLimits(queue_max_bytes=bounds.max_bytes, log_max_bytes=0)
+    async with (
+        open_embedded_publisher(folder, limits) as publisher,
+        open_embedded_subscriber(folder, limits, "raw", 100) as subscriber,
+    ):
+        spool = Spool(publisher, subscriber, bounds.max_age_hours * 3_600_000, now_ms, metrics)
+        draining = asyncio.create_task(spool.drain(target))
+        try:
+            yield spool
+        finally:
+            draining.cancel()
+            with suppress(asyncio.CancelledError):
+                await draining
+
+
+@asynccontextmanager
+async def _server(settings: Settings, state: State, commit: GroupCommit, metrics: Metrics) -> AsyncIterator[web.Server]:
+    """The HTTP server: trackers' requests in front, the application behind."""
+    log = logger("collector")
+
+    def report(request: web.BaseRequest, error: BaseException | None) -> None:
+        log.error("request_failed", method=request.method, target=request.raw_path, exc_info=error)
+
+    headers = server_headers(settings)
+    processor = Processor("evnt-collector", VERSION)
+    transport = "rabbitmq" if settings.ingest.mode == "rabbitmq" else "embedded"
+    tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", processor, uuid4)
+    origins = Origins(settings.security, settings.collector.cors)
+    app = application(settings, Pages(settings, state, time.monotonic), [], headers, origins)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    inner = runner.server
+    try:
+        if inner is None:
+            raise RuntimeError("the application did not start")
+        front = Front(settings, tracking, commit, now_ms, metrics, headers, inner.request_handler)
+        server = Server(front.serve, settings, metrics, report)
+        server.request_factory = inner.request_factory
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+async def start(stopping: asyncio.Event) -> None:
+    """Read the settings and serve."""
+    settings = load(Settings)
+    configure(settings.logging, "collector")
+    await serve(settings, stopping)
+
+
+if __name__ == "__main__":
+    run(start)

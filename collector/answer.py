@@ -1,0 +1,17 @@
+"""What a tracker gets back."""
+
+from base64 import b64decode
+from dataclasses import dataclass
+
+PIXEL = b64decode("R0lGODlhAQABAPAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Answer:
+    """Headers in the order in which they are sent; those of the server itself come on top."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""

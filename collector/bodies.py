@@ -1,0 +1,69 @@
+"""Request bodies: read within bounds of size and time, inflated within the same bound."""
+
+import asyncio
+import zlib
+from dataclasses import dataclass
+
+from aiohttp.streams import StreamReader
+
+#: Content-Encoding → window bits of zlib; 47 tells gzip and zlib apart by itself.
+_INFLATABLE = {b"gzip": 47, b"x-gzip": 47, b"deflate": 47}
+_RAW_DEFLATE = -15
+
+
+@dataclass(slots=True)
+class Body:
+    """What was kept of a body, how many bytes more there were, and why it could not be inflated."""
+
+    data: bytes
+    unread: int = 0
+    damage: str | None = None
+
+
+async def read(content: StreamReader, bound: int, timeout_s: float) -> Body:
+    """Up to `bound` bytes, counting the rest. Raises TimeoutError when the client is slower than that."""
+    if content.is_eof():
+        data = content.read_nowait()
+        return Body(data) if len(data) <= bound else Body(data[:bound], len(data) - bound)
+    kept = bytearray()
+    total = 0
+    async with asyncio.timeout(timeout_s):
+        while chunk := await content.readany():
+            total += len(chunk)
+            kept += chunk[: max(0, bound - len(kept))]
+    return Body(bytes(kept), total - len(kept))
+
+
+def inflated(body: Body, encoding: bytes, bound: int) -> Body:
+    """The body that was compressed; what is compressed otherwise, or not at all, comes back as it is.
+
+    Inflating stops at the bound, so of a larger one it is only known that there was more.
+    """
+    window = _INFLATABLE.get(encoding.strip().lower())
+    if window is None or body.unread or not body.data:
+        return body
+    try:
+        return _inflate(body.data, window, bound)
+    except zlib.error as error:
+        if encoding.strip().lower() == b"deflate":
+            try:
+                return _inflate(body.data, _RAW_DEFLATE, bound)
+            except zlib.error:
+                pass
+        return Body(body.data, damage=f"{encoding.decode('latin-1')} body can't be inflated: {error}")
+
+
+def _inflate(data: bytes, window: int, bound: int) -> Body:
+    parts: list[bytes] = []
+    room = bound + 1
+    while data:
+        stream = zlib.decompressobj(window)
+        part = stream.decompress(data, room)
+        parts.append(part)
+        room -= len(part)
+        if room <= 0:
+            return Body(b"".join(parts)[:bound], unread=1)
+        if not stream.eof:
+            raise zlib.error("it ends too early")
+        data = stream.unused_data
+    return Body(b"".join(parts))

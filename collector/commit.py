@@ -1,0 +1,141 @@
+"""Group commit: whatever arrives while a publish is in flight goes together in the next one."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from collector.metrics import Metrics
+from collector.settings import RawSettings
+from shared.badrow import Processor, bad_row, instant
+from shared.identity import Clock, NewId
+from shared.stream.contract import Message, MessageRefused, StreamError, StreamName
+
+
+class Durable(Protocol):
+    """Where messages are safe: the stream, or the spool while the stream is away."""
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        """Return once they are durable. Raises StreamUnavailable or MessageRefused."""
+
+
+class _Group:
+    __slots__ = ("bad", "good", "waiters")
+
+    def __init__(self) -> None:
+        self.good: list[bytes] = []
+        self.bad: list[bytes] = []
+        self.waiters: list[asyncio.Future[None]] = []
+
+    def settle(self, error: StreamError | None) -> None:
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+class GroupCommit:
+    """Makes records and bad rows durable; one publish at a time, as large as what has come meanwhile."""
+
+    def __init__(
+        self,
+        durable: Durable,
+        settings: RawSettings,
+        processor: Processor,
+        clock: Clock,
+        new_id: NewId,
+        metrics: Metrics,
+    ) -> None:
+        self._durable = durable
+        self._settings = settings
+        self._processor = processor
+        self._clock = clock
+        self._new_id = new_id
+        self._metrics = metrics
+        self._open = _Group()
+        self._running: asyncio.Task[None] | None = None
+
+    async def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
+        """Return once all of it is durable. Raises StreamUnavailable: nothing is known to be kept."""
+        group = self._open
+        group.good += good
+        group.bad += bad
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        group.waiters.append(waiter)
+        if self._running is None:
+            self._running = loop.create_task(self._run())
+        await waiter
+
+    async def close(self) -> None:
+        """Return when nothing is in flight any more."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        try:
+            while self._open.waiters:
+                group, self._open = self._open, _Group()
+                await self._commit(group)
+        finally:
+            self._running = None
+
+    async def _commit(self, group: _Group) -> None:
+        now = self._clock()
+        try:
+            if group.good:
+                await self._publish("raw", list(self._raw_messages(group.good, now)))
+                self._metrics.published += len(group.good)
+            if group.bad:
+                await self._publish("bad", [self._bad_message(row, now) for row in group.bad])
+                self._metrics.bad += len(group.bad)
+        except StreamError as error:
+            group.settle(error)
+        except BaseException:
+            group.settle(StreamError("the collector stopped before it was kept"))
+            raise
+        else:
+            group.settle(None)
+
+    async def _publish(self, stream: StreamName, messages: list[Message]) -> None:
+        try:
+            await self._durable.publish(stream, messages)
+        except MessageRefused:
+            for message in messages:
+                await self._publish_one(stream, message)
+
+    async def _publish_one(self, stream: StreamName, message: Message) -> None:
+        """A message that the transport will never take becomes a bad row; a refused bad row is not kept anywhere."""
+        try:
+            await self._durable.publish(stream, [message])
+        except MessageRefused as refusal:
+            if stream == "bad":
+                raise
+            failure = {"timestamp": instant(message.timestamp_ms), "errors": [str(refusal)]}
+            row = bad_row("generic_error", self._processor, failure, b64encode(message.body).decode())
+            await self._durable.publish("bad", [self._bad_message(row, message.timestamp_ms)])
+            self._metrics.bad += 1
+
+    def _raw_messages(self, records: list[bytes], now: int) -> Iterator[Message]:
+        chunk: list[bytes] = []
+        size = 0
+        for record in records:
+            too_large = size + len(record) > self._settings.bytes_per_message
+            if chunk and (too_large or len(chunk) >= self._settings.payloads_per_message):
+                yield self._raw_message(chunk, now)
+                chunk, size = [], 0
+            chunk.append(record)
+            size += len(record)
+        yield self._raw_message(chunk, now)
+
+    def _raw_message(self, records: list[bytes], now: int) -> Message:
+        headers = {"payloads": len(records)}
+        return Message(b"".join(records), self._new_id(), now, "collector-payload", "application/x-thrift", headers)
+
+    def _bad_message(self, row: bytes, now: int) -> Message:
+        # the type stands at a fixed place in the row: "…badrows/<type>/jsonschema/…"
+        kind = row.partition(b".badrows/")[2].partition(b"/")[0].decode()
+        return Message(row, self._new_id(), now, "bad-row", "application/json", {"type": kind})

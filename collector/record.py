@@ -1,0 +1,89 @@
+"""A request as it is recorded: the CollectorPayload struct that the enricher reads."""
+
+import re
+
+from collector import cookies
+from collector.address import UNKNOWN, ClientAddress
+from collector.hit import ADDRESS_HEADERS, Header, Hit
+from shared.payload import Encoder
+
+#: Headers that would tell who an anonymous visitor is.
+_PERSONAL = ADDRESS_HEADERS | {b"cookie"}
+
+_CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s\";,]+)", re.IGNORECASE)
+_UTF8 = frozenset((b"utf-8", b"utf8", b"us-ascii", b"ascii"))
+
+
+class Recorder:
+    """Writes requests as structs; values stay the bytes that came."""
+
+    def __init__(self, encoder: Encoder, addresses: ClientAddress) -> None:
+        self._encoder = encoder
+        self._addresses = addresses
+
+    def record(self, hit: Hit, path: bytes, network_userid: str, now_ms: int) -> bytes:
+        """One struct, under the path that the custom paths map to."""
+        named = hit.named
+        address = UNKNOWN if hit.anonymous else self._addresses.find(named, hit.peer)
+        content_type = None if hit.body is None else _lower(named.get(b"content-type"))
+        return self._encoder.encode(
+            address,
+            now_ms,
+            self.header_lines(hit, content_type),
+            network_userid.encode(),
+            user_agent=named.get(b"user-agent"),
+            referer_uri=named.get(b"referer"),
+            path=path,
+            querystring=hit.query,
+            body=None if hit.body is None else as_utf8(hit.body, content_type),
+            content_type=content_type,
+            hostname=hostname(named.get(b"host")),
+        )
+
+    def header_lines(self, hit: Hit, content_type: bytes | None) -> list[bytes]:
+        """`Name: value` in order of arrival, then the bare content type, where the enricher looks for it."""
+        headers = hit.headers
+        if hit.anonymous:
+            headers = [header for header in headers if header[0].lower() not in _PERSONAL]
+        elif not self._addresses.keeps_headers:
+            headers = [kept for header in headers if (kept := self._addresses.kept(header)) is not None]
+        if b"cookie" in hit.named:
+            lines = [line for header in headers if (line := _line(header)) is not None]
+        else:
+            lines = [name + b": " + value for name, value in headers]
+        if content_type is not None:
+            lines.append(content_type)
+        return lines
+
+
+def _line(header: Header) -> bytes | None:
+    name, value = header
+    if len(name) == 6 and name.lower() == b"cookie":
+        cleaned = cookies.clean(value)
+        return None if cleaned is None else b"Cookie: " + cleaned
+    return name + b": " + value
+
+
+def _lower(value: bytes | None) -> bytes | None:
+    return None if value is None else value.lower()
+
+
+def hostname(host: bytes | None) -> bytes | None:
+    """The host that was asked for, lower case, without port; None for HTTP/1.0 requests that name none."""
+    if not host:
+        return None
+    if host.startswith(b"["):
+        return host[1:].partition(b"]")[0].lower()
+    return host.partition(b":")[0].lower()
+
+
+def as_utf8(body: bytes, content_type: bytes | None) -> bytes:
+    """The body in UTF-8 when its content type names another character set; else untouched."""
+    if content_type is None or b"charset" not in content_type or (found := _CHARSET.search(content_type)) is None:
+        return body
+    if found[1] in _UTF8:
+        return body
+    try:
+        return body.decode(found[1].decode("ascii"), "replace").encode("utf-8", "replace")
+    except (LookupError, UnicodeError):
+        return body

@@ -1,0 +1,66 @@
+"""Where a click is sent on to, and where a browser is sent to show whether it keeps cookies."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+from collector.hit import Hit
+from collector.queries import last_parameter
+from collector.settings import CollectorSettings
+
+ANYWHERE = "*"
+
+#: What would end the header or can't stand in it.
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
+_UNWRITABLE = re.compile(r"[^!-~]+")
+
+
+class Redirects:
+    """Targets of `/r/…?u=<url>`; only hosts that the operator lists."""
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._anywhere = ANYWHERE in settings.redirect_domains
+        self._hosts = frozenset(host.lower() for host in settings.redirect_domains)
+        self._macro = settings.redirect_macro
+
+    def target(self, query: bytes | None, network_userid: str) -> str | None:
+        """The `Location`, decoded once and otherwise as it came; None where there is none or it is not allowed."""
+        target = (last_parameter(query, "u") or "").strip()
+        if not target or _FORBIDDEN.search(target) or not self._allowed(target):
+            return None
+        if self._macro.enabled:
+            target = target.replace(self._macro.placeholder, network_userid)
+        return _writable(target)
+
+    def _allowed(self, target: str) -> bool:
+        try:
+            parts = urlsplit(target)
+            host = parts.hostname
+        except ValueError:
+            return False
+        # browsers read a backslash as a slash: what follows it could be another host
+        if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc:
+            return False
+        return self._anywhere or host in self._hosts
+
+
+def _writable(target: str) -> str:
+    """Headers are Latin-1 at best: other characters are percent-encoded, everything else stays."""
+    return _UNWRITABLE.sub(lambda found: quote(found[0]), target)
+
+
+def bounce_location(target: str, name: str) -> str:
+    """The request's own address with the parameter that marks the second attempt."""
+    separator = "&" if "?" in target else "?"
+    return f"{target}{separator}{name}=true"
+
+
+def own_address(hit: Hit, protocol_header: str | None) -> str:
+    """What to bounce to: the request target, absolute only when a proxy tells the scheme the client used."""
+    target = hit.target
+    relative = target if target.startswith("/") and not target.startswith("//") else "/" + target.lstrip("/")
+    host = hit.named.get(b"host")
+    if protocol_header is None or host is None:
+        return relative
+    said = hit.named.get(protocol_header.lower().encode(), b"").decode("latin-1").lower()
+    scheme = said if said in ("http", "https") else ("https" if hit.secure else "http")
+    return f"{scheme}://{host.decode('latin-1')}{relative}"

@@ -1,0 +1,123 @@
+"""The HTTP server below the handlers: connections that are slow, broken or too many, and what every answer carries."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from aiohttp import web
+
+from collector.answer import Headers
+from collector.metrics import Metrics
+from collector.settings import Settings, TimeoutSettings
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_SECURITY: Headers = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("X-XSS-Protection", "1; mode=block"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Permissions-Policy", "geolocation=(), microphone=(), camera=()"),
+]
+
+
+def server_headers(settings: Settings) -> Headers:
+    """What every answer carries, whoever made it; the `Server` header says no version."""
+    headers = [("Server", settings.common.service_name)]
+    if settings.security.headers:
+        headers += _SECURITY
+    hsts = settings.collector.hsts
+    if hsts.enable or settings.security.enable_https_redirect:
+        headers.append(("Strict-Transport-Security", f"max-age={hsts.max_age_seconds}; includeSubDomains"))
+    return headers + list(settings.collector.extra_headers.items())
+
+
+class Connection(web.RequestHandler):
+    """One connection: cut off while it keeps us waiting for the rest of a request's head."""
+
+    __slots__ = ("_head_deadline", "_server")
+
+    def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, **limits: int | float | bool | None) -> None:
+        super().__init__(server, loop=loop, **limits)  # type: ignore[arg-type] # the limits are aiohttp's own keywords
+        self._server = server
+        self._head_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        waiting = self._waiter is not None and not self._waiter.done()
+        if not waiting:
+            if self._head_deadline is not None:
+                self._head_deadline.cancel()
+                self._head_deadline = None
+        elif self._head_deadline is None:
+            self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+        super().connection_lost(exc)
+
+    def _cut_off(self) -> None:
+        self._head_deadline = None
+        self._server.metrics.cut_off += 1
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that can't be parsed (400), took too long (408), or met a bug of ours (500)."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of another answer was sent already")
+        status = HTTPStatus.REQUEST_TIMEOUT if status == HTTPStatus.GATEWAY_TIMEOUT else HTTPStatus(status)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._server.report(request, exc)
+        self._server.metrics.requests[request.method, status] += 1
+        answer = web.Response(status=status, text=status.phrase, headers=self._server.headers)
+        answer.force_close()
+        return answer
+
+
+class Server(web.Server):
+    """Makes connections that obey the configured limits."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        settings: Settings,
+        metrics: Metrics,
+        report: Callable[[web.BaseRequest, BaseException | None], None],
+    ) -> None:
+        super().__init__(handler)
+        limits = settings.collector.limits
+        self._most = settings.performance.max_concurrent_connections
+        self._limits = {
+            "keepalive_timeout": settings.collector.timeouts.idle_seconds,
+            "max_line_size": limits.max_request_line_bytes,
+            "max_field_size": limits.max_header_bytes,
+            "max_headers": limits.max_headers,
+            "auto_decompress": False,
+            "access_log": None,
+            "lingering_time": 2.0,
+        }
+        self.timeouts: TimeoutSettings = settings.collector.timeouts
+        self.headers = dict(server_headers(settings))
+        self.metrics = metrics
+        self.report = report
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, self._loop, **self._limits)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Too many connections: the newest goes at once, before it has said anything."""
+        super().connection_made(handler, transport)
+        if self._most and len(self._connections) > self._most:
+            self.metrics.cut_off += 1
+            transport.abort()

@@ -1,0 +1,384 @@
+"""What can be set about the collector; names as in the seed product and the Scala collectors where they have one."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from shared.settings import AdminSettings, Section, SharedSettings
+
+
+class P3pSettings(Section):
+    enabled: bool = True
+    """Send the P3P header, which some old browsers want before they keep a third-party cookie."""
+    policy_ref: str = "/w3c/p3p.xml"
+    """Address of the policy in that header."""
+    cp: str = "NOI DSP COR NID PSA OUR IND COM NAV STA"
+    """The compact policy in that header."""
+
+
+class CrossDomainSettings(Section):
+    enabled: bool = False
+    """Answer `/crossdomain.xml`, the policy file of Flash."""
+    domains: tuple[str, ...] = ("*",)
+    """Domains that the policy file allows."""
+    secure: bool = True
+    """Whether the policy file allows them over HTTPS only."""
+
+
+class CookieSettings(Section):
+    enabled: bool = True
+    """Set and read the cookie with the network user id."""
+    name: str = "sp"
+    """Name of the cookie."""
+    expiration_seconds: int = 31_536_000
+    """How long a browser keeps the cookie after the last request; the default is 365 days."""
+    domains: tuple[str, ...] = ()
+    """The first of these that an origin of the request equals or ends with becomes the cookie's domain."""
+    fallback_domain: str | None = None
+    """Domain of the cookie when none of `domains` fits; unset: the host that was asked."""
+    secure: bool = True
+    """The browser sends the cookie over HTTPS only; forced when `same_site` is `None`, as browsers demand."""
+    http_only: bool = True
+    """Scripts can't read the cookie."""
+    same_site: Literal["None", "Lax", "Strict"] | None = "None"
+    """When a browser sends the cookie along with requests from other sites; null leaves the attribute out."""
+    client_cookie_name: str | None = None
+    """Name of a second cookie with the same id that scripts can read; null: none."""
+
+    @field_validator("fallback_domain")
+    @classmethod
+    def _one_domain(cls, value: str | None) -> str | None:
+        if value and (found := re.search(r"[^A-Za-z0-9.-]", value)):
+            raise ValueError(f"contains invalid character {found[0]!r}: expected one domain")
+        return value
+
+    @field_validator("same_site", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.capitalize() if isinstance(value, str) else value
+
+
+class DoNotTrackCookieSettings(Section):
+    enabled: bool = False
+    """Keep nothing of requests that carry the cookie below."""
+    name: str = ""
+    """Name of the cookie by which a visitor opts out."""
+    value: str = ""
+    """Regular expression that must match the whole value of that cookie."""
+
+    @field_validator("value")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"expected a regular expression: {error}") from error
+        return value
+
+
+class CookieBounceSettings(Section):
+    enabled: bool = False
+    """Redirect a pixel request without id once to itself, to learn whether the browser keeps cookies."""
+    name: str = "n3pc"
+    """Query parameter that marks the second request."""
+    fallback_network_userid: str = "00000000-0000-4000-A000-000000000000"
+    """Id of all visitors whose browser keeps no cookie."""
+    forwarded_protocol_header: str | None = None
+    """Header in which your proxy says `http` or `https`; set, the redirect is absolute and has that scheme."""
+
+
+class RedirectMacroSettings(Section):
+    enabled: bool = False
+    """Replace the placeholder in redirect targets by the network user id."""
+    placeholder: str = "${SP_NUID}"
+    """The text to replace."""
+
+
+class RootResponseSettings(Section):
+    enabled: bool = False
+    """Answer `GET /` with what follows instead of the health of the collector."""
+    status_code: int = Field(default=302, ge=200, le=599)
+    """Status of the answer."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Headers of the answer, sent as they are."""
+    body: str = ""
+    """Body of the answer."""
+
+
+class CorsSettings(Section):
+    max_age_seconds: int = 3600
+    """How long a browser may remember the answer to a preflight; -1 forbids it."""
+    extra_allowed_headers: tuple[str, ...] = ()
+    """Request headers that pages may send besides `Content-Type` and `SP-Anonymous`."""
+
+
+class ClientIpSettings(Section):
+    headers: tuple[str, ...] = ("X-Forwarded-For",)
+    """Headers that may carry the client's address, first one wins; trust only what your proxy sets or replaces."""
+    trusted_hops: int | None = Field(default=None, ge=0)
+    """Proxies of yours that append to the header: the address is taken that many places from the right, and what a
+    client wrote further left is not kept. 0: no proxy, headers are ignored. null: the first address, as the Scala
+    collectors do, which any client can forge."""
+
+
+class LimitSettings(Section):
+    max_record_bytes: int = Field(default=1_000_000, ge=1)
+    """A payload of this size or more is split by events; what can't be split becomes a `size_violation` bad row."""
+    max_payload_bytes: int = Field(default=8_388_608, ge=1)
+    """A payload above this size, inflated if it came compressed, becomes a `size_violation` bad row unread."""
+    drop_payload_bytes: int | None = None
+    """A request body above this size is answered 413, which trackers retry for ever; null: 200, and the bad row."""
+    max_request_line_bytes: int = 65_536
+    """Longest request line; longer ones are answered 400."""
+    max_header_bytes: int = 32_768
+    """Longest header line."""
+    max_headers: int = 128
+    """Most headers in a request."""
+
+
+class TimeoutSettings(Section):
+    headers_seconds: float = 20
+    """A client that has not sent all headers of a request after this time is cut off."""
+    body_seconds: float = 30
+    """A client that has not sent the body after this time is answered 408 and cut off."""
+    response_seconds: float = 30
+    """A request that is not answered after this time is answered 408."""
+    idle_seconds: float = 610
+    """How long a connection may stay open between requests; longer than what load balancers wait."""
+
+
+class SpoolSettings(Section):
+    enabled: bool = True
+    """Keep events on this machine's disk while RabbitMQ takes none; not used with the embedded stream."""
+    max_bytes: int = 4_000_000_000
+    """Size of the spool in bytes, per worker, above which requests are answered 503."""
+    max_age_hours: float = 72
+    """Requests are answered 503 when the oldest spooled event is older than this."""
+
+
+class RawSettings(Section):
+    payloads_per_message: int = Field(default=200, ge=1)
+    """Most payloads in one message of the raw stream; 1 feeds Snowplow's and OpenSnowcat's own enrichers."""
+    bytes_per_message: int = 1_000_000
+    """A message is closed when it has this many bytes."""
+    publish_timeout_ms: int = 5_000
+    """Events that the transport did not confirm after this time are spooled."""
+
+
+class ShutdownSettings(Section):
+    pre_termination_seconds: float = 0
+    """After SIGTERM, go on serving for this long, so that load balancers notice; behind one, 10 is a good value."""
+    pre_termination_unhealthy: bool = True
+    """Answer `/health` and `/ready` with 503 in that time."""
+    deadline_seconds: float = 10
+    """How long requests in flight may take to finish after that."""
+
+
+class SslSettings(Section):
+    enable: bool = False
+    """Also listen for HTTPS, with the certificate below."""
+    port: int = 443
+    """Port for HTTPS."""
+    certificate_file: Path | None = None
+    """Certificate chain (PEM)."""
+    key_file: Path | None = None
+    """Private key of the certificate (PEM)."""
+    key_password: SecretStr | None = None
+    """Password of the private key, if it has one."""
+
+    @model_validator(mode="after")
+    def _certificate(self) -> "SslSettings":
+        if self.enable and not (self.certificate_file and self.key_file):
+            raise ValueError("expected certificate_file and key_file when ssl is enabled")
+        return self
+
+
+class HstsSettings(Section):
+    enable: bool = False
+    """Send `Strict-Transport-Security` with every answer."""
+    max_age_seconds: int = 31_536_000
+    """How long browsers must use HTTPS after the last answer."""
+
+
+class BridgeSettings(Section):
+    analytics_js: bool = False
+    """Take analytics.js (Segment) calls at `POST /com.segment/v1/{i,t,p,s,g,a}`."""
+    amplitude: bool = False
+    """Take Amplitude calls at `POST /com.amplitude/2/{httpapi,batch}`."""
+
+
+class CollectorAdminSettings(AdminSettings):
+    port: int = 8101
+    """Admin port; the second worker takes the next one, and so on."""
+
+
+class CollectorSettings(Section):
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 listens on all."""
+    port: int = 8000
+    """Port for HTTP."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that share the port; one per core that the collector may use."""
+    admin: CollectorAdminSettings = CollectorAdminSettings()
+    paths: dict[str, str] = Field(default_factory=dict)
+    """Own two-segment paths → the path to record instead (`/com.acme/track: /com.snowplowanalytics.snowplow/tp2`)."""
+    validate_network_userid: bool = True
+    """Take ids from cookie and `nuid` parameter only when they are UUIDs; the enricher refuses payloads with others."""
+    enable_default_redirect: bool = False
+    """Answer `/r/…?u=<url>` with a redirect and record the click."""
+    redirect_domains: tuple[str, ...] = ()
+    """Hosts that may be redirected to, exactly; `*` allows any, which makes the collector an open redirect."""
+    p3p: P3pSettings = P3pSettings()
+    cross_domain: CrossDomainSettings = CrossDomainSettings()
+    cookie: CookieSettings = CookieSettings()
+    do_not_track_cookie: DoNotTrackCookieSettings = DoNotTrackCookieSettings()
+    cookie_bounce: CookieBounceSettings = CookieBounceSettings()
+    redirect_macro: RedirectMacroSettings = RedirectMacroSettings()
+    root_response: RootResponseSettings = RootResponseSettings()
+    cors: CorsSettings = CorsSettings()
+    client_ip: ClientIpSettings = ClientIpSettings()
+    limits: LimitSettings = LimitSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    raw: RawSettings = RawSettings()
+    spool: SpoolSettings = SpoolSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    ssl: SslSettings = SslSettings()
+    hsts: HstsSettings = HstsSettings()
+    bridges: BridgeSettings = BridgeSettings()
+    static_dir: Path = Path("var/static")
+    """Folder served below `/static/`; `evnt scripts download` puts the JavaScript tracker there."""
+    extra_headers: dict[str, str] = Field(default_factory=dict)
+    """Headers sent with every answer, for instance `Timing-Allow-Origin`."""
+
+    @field_validator("paths")
+    @classmethod
+    def _two_segments(cls, value: dict[str, str]) -> dict[str, str]:
+        for path in (*value, *value.values()):
+            if not re.fullmatch(r"/[^/?#]+/[^/?#]+", path):
+                raise ValueError(f"expected paths of two segments such as /com.acme/track, found {path!r}")
+        return value
+
+
+class EndpointSettings(Section):
+    post_endpoint: str = "/tracker"
+    """A path of one's own for POST requests of trackers, beside the standard ones."""
+    get_endpoint: str = "/i"
+    """A path of one's own for GET requests of trackers, beside the standard ones."""
+    proxy_endpoint: str = "/proxy"
+    """Where the proxy for scripts answers."""
+
+
+class SnowplowSettings(Section):
+    endpoints: EndpointSettings = EndpointSettings()
+
+
+class CommonSettings(Section):
+    service_name: str = "evnt"
+    """Name under which errors and traces are reported, and the `Server` header of answers."""
+    snowplow: SnowplowSettings = SnowplowSettings()
+
+
+class SecuritySettings(Section):
+    disable_docs: bool = True
+    """Don't answer `/docs` and `/openapi.json`."""
+    headers: bool = True
+    """Send the usual security headers (`X-Content-Type-Options`, `X-Frame-Options`, …) with every answer."""
+    trusted_hosts: tuple[str, ...] = ("*",)
+    """Values of `Host` that are served, `*.example.com` with all its subdomains; others are answered 400."""
+    enable_https_redirect: bool = False
+    """Redirect plain HTTP to HTTPS, and send `Strict-Transport-Security`; behind a proxy see `trust_proxy_headers`."""
+    trust_proxy_headers: bool = True
+    """With the redirect: `X-Forwarded-Proto` of your proxy says how the client came."""
+    cors_allowed_origins: tuple[str, ...] = ("*",)
+    """Origins whose pages may read answers, such as `https://shop.example.com`; `*` alone allows any."""
+    cors_allow_credentials: bool = True
+    """Whether pages of those origins may send and receive the cookie."""
+
+    @field_validator("cors_allowed_origins")
+    @classmethod
+    def _normalised(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = tuple(dict.fromkeys(origin.strip().rstrip("/").lower() for origin in value if origin.strip()))
+        if "*" in origins and len(origins) > 1:
+            raise ValueError("expected either '*' alone or a list of origins, not both")
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+                raise ValueError(f"expected origins such as https://example.com, found {origin!r}")
+        return origins
+
+
+class ProxySettings(Section):
+    domains: tuple[str, ...] = ()
+    """Hosts that the proxy may fetch from; empty: the proxy is off."""
+    paths: tuple[str, ...] = ()
+    """Paths of scripts for which `POST /proxy/hash` gives a proxied address whatever their host is."""
+    ports: tuple[int, ...] = (80, 443)
+    """Ports that the proxy may connect to."""
+    timeout_seconds: float = 10
+    """Longest wait for a proxied answer."""
+    max_bytes: int = 10_000_000
+    """Largest proxied answer in bytes."""
+
+
+class PerformanceSettings(Section):
+    max_concurrent_connections: int = 10_000
+    """Open connections of one worker above which new ones are closed at once; 0 sets no bound."""
+    healthcheck_cache_ttl_seconds: float = 2
+    """How long the answer to `GET /` is reused."""
+    enable_access_log: bool = False
+    """Write one line per request; it halves what a core can take."""
+    access_log_excluded_paths: tuple[str, ...] = ("/health", "/ready", "/sink-health", "/")
+    """Paths that the access log leaves out."""
+    enable_brotli: bool = True
+    """Compress larger answers (scripts, documentation) with Brotli where it is installed, else with gzip."""
+    brotli_excluded_paths: tuple[str, ...] = ()
+    """Paths whose answers are not compressed."""
+
+
+class PrometheusSettings(Section):
+    enabled: bool = True
+    """Count requests and events; read at `/metrics` of the admin port."""
+
+
+class SentrySettings(Section):
+    enabled: bool = False
+    """Report errors to Sentry; needs the extra `sentry`."""
+    dsn: SecretStr | None = None
+    """Address that Sentry gave you."""
+    traces_sample_rate: float = Field(default=0.0, ge=0, le=1)
+    """Share of requests that are traced."""
+    environment: str | None = None
+    """Name of this installation in reports."""
+
+
+class OpentelemetrySettings(Section):
+    enabled: bool = False
+    """Send traces of requests to a collector of OpenTelemetry; needs the extra `opentelemetry`."""
+    endpoint: str = "http://127.0.0.1:4318/v1/traces"
+    """Address that takes OTLP over HTTP."""
+    sample_rate: float = Field(default=0.01, ge=0, le=1)
+    """Share of requests that are traced."""
+
+
+class ElasticApmSettings(Section):
+    enabled: bool = False
+    """Report errors and requests to Elastic APM; needs the extra `apm`."""
+    service_name: str = "evnt"
+    """Name of this service in reports."""
+    server_url: str = "http://127.0.0.1:8200"
+    """Address of the APM server."""
+
+
+class Settings(SharedSettings):
+    """Everything that the collector reads."""
+
+    collector: CollectorSettings = CollectorSettings()
+    common: CommonSettings = CommonSettings()
+    security: SecuritySettings = SecuritySettings()
+    proxy: ProxySettings = ProxySettings()
+    performance: PerformanceSettings = PerformanceSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    sentry: SentrySettings = SentrySettings()
+    opentelemetry: OpentelemetrySettings = OpentelemetrySettings()
+    elastic_apm: ElasticApmSettings = ElasticApmSettings()

@@ -1,0 +1,142 @@
+"""While the broker takes nothing, events are kept on this machine's disk, and go on by themselves afterwards."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from collector.metrics import Metrics
+from shared.identity import Clock
+from shared.stream.contract import (
+    Delivery,
+    Message,
+    MessageRefused,
+    Publisher,
+    StreamName,
+    StreamUnavailable,
+    Subscriber,
+)
+
+#: Messages that are on their way out of the spool at a time.
+_BATCH = 50
+
+#: Pause before an outage is looked at again, seconds.
+_PAUSE_S = 0.5
+
+#: Which stream a message of the spool was meant for, by its type.
+_STREAMS: dict[str, StreamName] = {"collector-payload": "raw", "bad-row": "bad"}
+
+
+class Spool:
+    """A stream of its own in which messages for all streams wait, oldest first. Its size is bounded by that stream."""
+
+    def __init__(
+        self, publisher: Publisher, subscriber: Subscriber, max_age_ms: float, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._publisher = publisher
+        self._subscriber = subscriber
+        self._max_age_ms = max_age_ms
+        self._clock = clock
+        self._metrics = metrics
+        self._held: list[Delivery] = []
+        self._filled = asyncio.Event()
+        self._filled.set()  # an earlier process may have left something
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it takes nothing now; None while it does."""
+        if self._held and self._clock() - self._held[0].message.timestamp_ms > self._max_age_ms:
+            return "the oldest spooled event is too old"
+        return None if self._publisher.ready else "the spool is full or can't be written"
+
+    async def put(self, messages: Sequence[Message]) -> None:
+        """Return once they are on disk. Raises StreamUnavailable when the spool is full or its oldest is too old."""
+        trouble = self.trouble
+        if trouble is not None:
+            raise StreamUnavailable(trouble)
+        await self._publisher.publish("raw", messages)
+        self._metrics.spooled += len(messages)
+        self._filled.set()
+
+    async def drain(self, target: Publisher) -> None:
+        """Send what is kept to the stream it was meant for, whenever that takes messages; ends when cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while held := await self._subscriber.receive(_BATCH, 0):
+                self._held = held
+                self._metrics.spool_oldest_ms = held[0].message.timestamp_ms
+                await self._send(target, held)
+                self._held = []
+            self._metrics.spool_oldest_ms = None
+
+    async def _send(self, target: Publisher, held: list[Delivery]) -> None:
+        while not await self._sent(target, held):
+            await self._pause()
+        await self._subscriber.ack(held)
+        self._metrics.drained += len(held)
+
+    async def _sent(self, target: Publisher, held: list[Delivery]) -> bool:
+        if not target.ready:
+            return False
+        try:
+            for stream in ("raw", "bad"):
+                messages = [one.message for one in held if _STREAMS.get(one.message.type, "raw") == stream]
+                if messages:
+                    await target.publish(stream, messages)
+        except StreamUnavailable:
+            return False
+        except MessageRefused as refusal:
+            await self._bury(target, held, str(refusal))
+        return True
+
+    async def _bury(self, target: Publisher, held: list[Delivery], reason: str) -> None:
+        """One of them will never be taken: send the others one by one, leave it in the spool's dead queue."""
+        for one in held:
+            try:
+                await target.publish(_STREAMS.get(one.message.type, "raw"), [one.message])
+            except MessageRefused:
+                await self._subscriber.bury([one], reason)
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(_PAUSE_S)
+
+
+class SpoolingPublisher:
+    """Publishes to the stream, and to the spool while the stream takes nothing within the time given."""
+
+    def __init__(
+        self, stream: Publisher, spool: Spool | None, timeout_s: float, notice: Callable[[bool], None]
+    ) -> None:
+        self._stream = stream
+        self._spool = spool
+        self._timeout_s = timeout_s
+        self._notice = notice
+        self._away = False
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be made durable now; None while it can."""
+        if self._stream.ready:
+            return None
+        return self._spool.trouble if self._spool else "the stream takes nothing"
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        """Return once the messages are durable somewhere. Raises StreamUnavailable or MessageRefused."""
+        if self._stream.ready:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._stream.publish(stream, messages)
+            except (StreamUnavailable, TimeoutError) as error:
+                if self._spool is None:
+                    raise StreamUnavailable(str(error) or "the stream did not confirm in time") from error
+            else:
+                self._say(away=False)
+                return
+        self._say(away=True)
+        if self._spool is None:
+            raise StreamUnavailable("the stream takes nothing")
+        await self._spool.put(messages)
+
+    def _say(self, *, away: bool) -> None:
+        if away != self._away:
+            self._away = away
+            self._notice(away)
