@@ -35,7 +35,7 @@ Questions = Generator[Query, Any, None]
 class Event:
     """sent, made: violations of phases 1 and 3. errors: of phase 2, the latest enrichment first.
 
-    infos: which schema stood in for a superseded one. changed: an enrichment replaced event or contexts.
+    infos: which schema stood in for a superseded one. event_changed, contexts_changed: replaced, to be validated again.
     """
 
     draft: Draft
@@ -128,11 +128,11 @@ def _replace(event: Event, patch: Patch) -> None:
     if patch.event is not None:
         draft.event = patch.event
         draft.values[_UNSTRUCT] = event_text(patch.event)
-        event.event_changed = True
+        event.event_changed |= patch.revalidate
     if patch.entities is not None:
         draft.contexts = patch.entities
         draft.values[_CONTEXTS] = contexts_text(patch.entities)
-        event.contexts_changed = True
+        event.contexts_changed |= patch.revalidate
 
 
 def _report(event: Event, enrichment: Enrichment | None, failures: Sequence[Failure]) -> None:

@@ -1,0 +1,128 @@
+"""The enricher: raw stream in; enriched, failed and bad streams out."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from enricher.answers import Answers
+from enricher.chunks import ChunkLimits
+from enricher.enrichments.contract import EnrichmentRefused
+from enricher.enrichments.loading import Enrichments, Refused
+from enricher.iglu.resolver import IgluResolver
+from enricher.limits import AtomicLimits
+from enricher.metrics import EnricherMetrics
+from enricher.patience import Patience
+from enricher.pipeline import Options, Pipeline
+from enricher.settings import EnricherSection, EnricherSettings
+from enricher.worker import Worker, WorkLimits
+from shared.badrow import Processor
+from shared.identity import now_ms
+from shared.iglu.config import ResolverConfig, ResolverRefused, open_resolver
+from shared.iglu.config import load as load_resolver
+from shared.process import Misconfigured, admin, run
+from shared.settings import load
+from shared.stream import open_publisher, open_subscriber
+from shared.telemetry import configure, logger
+from shared.version import VERSION
+
+_log = logger("enricher")
+
+
+async def main(stopping: asyncio.Event) -> None:
+    """Composition root."""
+    settings = load(EnricherSettings)
+    options = settings.enricher
+    configure(settings.logging, "enricher")
+    registry = CollectorRegistry()
+    metrics = EnricherMetrics(registry)
+    enrichments = _enrichments(options.enrichments, settings.data_dir)
+    async with AsyncExitStack() as stack:
+        resolver = _resolver(options)
+        stack.push_async_callback(resolver.close)
+        publisher = await stack.enter_async_context(open_publisher(settings))
+        subscriber = await stack.enter_async_context(open_subscriber(settings, "raw", options.prefetch))
+        patience = _patience(options, stopping, metrics)
+        worker = Worker(
+            subscriber,
+            publisher,
+            Pipeline(resolver.cached, lambda: enrichments.current, _pipeline_options(options)),
+            Answers(resolver, {}, patience, metrics),
+            patience,
+            _work_limits(options),
+            now_ms,
+            metrics,
+        )
+        metrics.lag.set_function(worker.lag_s)
+        metrics.held_bytes.set_function(lambda: worker.held_bytes)
+        ready = {"stream": lambda: None if publisher.ready else "the transport takes nothing"}
+        port = await stack.enter_async_context(admin("enricher", options.admin, registry, ready=ready))
+        _log.info("enricher.started", admin_port=port, enrichments=[one.name for one in enrichments.current])
+        reloading = asyncio.create_task(_reload(enrichments, options.reload_seconds, metrics))
+        stack.callback(reloading.cancel)
+        await worker.run(stopping)
+    _log.info("enricher.stopped")
+
+
+def _enrichments(folder: Path, data_dir: Path) -> Enrichments:
+    try:
+        return Enrichments(folder, data_dir)
+    except EnrichmentRefused as refused:
+        raise Misconfigured(f"enrichments: {refused}") from refused
+
+
+async def _reload(enrichments: Enrichments, every_s: float, metrics: EnricherMetrics) -> None:
+    """A changed file takes effect without a restart; an invalid one is reported and what ran before goes on."""
+    while True:
+        await asyncio.sleep(every_s)
+        change = enrichments.poll()
+        if isinstance(change, Refused):
+            metrics.reloads.labels("refused").inc()
+            _log.error("enrichments.refused", reason=change.message)
+        elif change is not None:
+            metrics.reloads.labels("applied").inc()
+            _log.info("enrichments.reloaded", enrichments=change.names)
+
+
+def _resolver(options: EnricherSection) -> IgluResolver:
+    """The default file may be absent: then only the bundled schemas are known."""
+    try:
+        default = EnricherSection.model_fields["iglu"].default
+        absent = options.iglu == default and not options.iglu.exists()
+        config = ResolverConfig() if absent else load_resolver(options.iglu)
+        schemas = open_resolver(config, options.iglu.parent, time.time)
+    except ResolverRefused as refused:
+        raise Misconfigured("\n".join(f"iglu: {problem}" for problem in refused.problems)) from refused
+    return IgluResolver(schemas, time.time, config.cache_size, options.validation.max_json_depth)
+
+
+def _patience(options: EnricherSection, stopping: asyncio.Event, metrics: EnricherMetrics) -> Patience:
+    def on_retry(what: str, error: Exception) -> None:
+        metrics.retries.labels(what).inc()
+        _log.warning("enricher.waiting", what=what, reason=str(error))
+
+    first_s, longest_s = options.retry.first_delay_ms / 1000, options.retry.longest_delay_ms / 1000
+    return Patience(first_s, longest_s, stopping, options.shutdown_seconds, on_retry)
+
+
+def _pipeline_options(options: EnricherSection) -> Options:
+    validation = options.validation
+    return Options(
+        Processor("evnt-enrich", VERSION),
+        options.max_record_bytes,
+        validation.max_json_depth,
+        AtomicLimits(validation.atomic_fields_limits),
+        validation.accept_invalid,
+        options.failed_events,
+    )
+
+
+def _work_limits(options: EnricherSection) -> WorkLimits:
+    chunk = ChunkLimits(options.chunk.events, options.chunk.bytes)
+    return WorkLimits(chunk, options.chunk.age_ms, options.held_bytes, options.publishes_in_flight)
+
+
+if __name__ == "__main__":
+    run(main)
