@@ -69,13 +69,14 @@ def connect(file: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Conne
     FULL syncs every commit, for what must not be lost. NORMAL loses the last commits with the power, never the
     file's consistency: enough for leases and acks, whose loss is a redelivery.
     """
-    connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(file, timeout=10, isolation_level=None, check_same_thread=False)
     for pragma in (
         f"synchronous={synchronous}",
         "wal_autocheckpoint=0",
         "secure_delete=OFF",
         "cache_size=-16000",
         "temp_store=MEMORY",
+        "busy_timeout=0",  # waiting for others is done in embedded_thread, in smaller steps than SQLite's
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection

@@ -74,9 +74,12 @@ class CommitThread:
                 self._finish([step for step in group if step.writes], connection, _in_transaction(self._lock_wait_s))
                 for step in group:
                     if not step.writes:
-                        self._finish([step], connection, _each)
+                        self._finish([step], connection, self._look)
         finally:
             connection.close()
+
+    def _look(self, connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
+        patiently(lambda: _each(connection, group), self._lock_wait_s)
 
     def _next_group(self) -> tuple[list[_Step], bool]:
         group: list[_Step] = []
@@ -139,10 +142,15 @@ def _in_transaction(lock_wait_s: float) -> _Runner:
 
 def begin(connection: sqlite3.Connection, lock_wait_s: float) -> None:
     """BEGIN IMMEDIATE, asking again in fractions of a millisecond: SQLite's own waiting goes up to 100 ms a time."""
+    patiently(lambda: connection.execute("BEGIN IMMEDIATE"), lock_wait_s)
+
+
+def patiently(ask: Callable[[], object], lock_wait_s: float) -> None:
+    """Ask again for as long as others keep the file locked."""
     deadline = time.monotonic() + lock_wait_s
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            ask()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise

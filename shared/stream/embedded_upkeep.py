@@ -6,9 +6,7 @@ A thread with a connection of its own, in every process that publishes; several 
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from shared.identity import Clock
@@ -43,6 +41,8 @@ class Upkeep:
         self._limits = limits
         self._clock = clock
         self._closing = threading.Event()
+        self._version = -1
+        self._next_trim = 0.0
         self._thread = threading.Thread(target=self._run, name="stream-upkeep", daemon=True)
         self._thread.start()
 
@@ -53,25 +53,17 @@ class Upkeep:
     def _run(self) -> None:
         connection = store.connect(self._file, "FULL")
         connection.execute("PRAGMA busy_timeout=5")
-        last_version, next_trim = -1, 0.0
         try:
             while not self._closing.wait(CHECKPOINT_S):
-                version = connection.execute("PRAGMA data_version").fetchone()[0]
-                self._try(partial(self._checkpoint, connection, version == last_version))
-                last_version = version
-                if time.monotonic() >= next_trim:
-                    self._try(partial(self._trim, connection))
-                    next_trim = time.monotonic() + TRIM_S
-                self._try(partial(_give_back_pages, connection))
+                for work in (self._checkpoint, self._trim, _give_back_pages):
+                    with suppress(sqlite3.OperationalError):  # busy or full: the next round tries again
+                        work(connection)
         finally:
             connection.close()
 
-    def _try(self, work: Callable[[], None]) -> None:
-        """Busy or full: the next round tries again."""
-        with suppress(sqlite3.OperationalError):
-            work()
-
-    def _checkpoint(self, connection: sqlite3.Connection, idle: bool) -> None:
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        idle, self._version = version == self._version, version
         size = self._wal_bytes()
         if size > LARGE_WAL or (idle and size > SMALL_WAL):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -85,6 +77,9 @@ class Upkeep:
             return 0
 
     def _trim(self, connection: sqlite3.Connection) -> None:
+        if time.monotonic() < self._next_trim:
+            return
+        self._next_trim = time.monotonic() + TRIM_S
         for log in _LOGS:
             max_bytes, max_age_ms = retention(log, self._limits)
             removed = TRIM_STEP

@@ -1,0 +1,138 @@
+"""Publishing to RabbitMQ: confirmed, many outstanding, published again on a new line when the old one broke."""
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from aiormq import Channel
+from aiormq.abc import AbstractConnection
+from aiormq.exceptions import DeliveryError, PublishError
+
+from shared.settings import IngestSettings
+from shared.stream.contract import Message, MessageRefused, StreamName, StreamUnavailable
+from shared.stream.rabbitmq_line import Line, broker_errors, open_channel
+from shared.stream.rabbitmq_topology import declare
+from shared.stream.rabbitmq_wire import properties
+
+
+class Outcome(Enum):
+    """What became of one message."""
+
+    OWNED = auto()
+    REFUSED = auto()  # no queue is bound for it
+    FULL = auto()  # a queue takes no more
+    LATE = auto()  # no answer in time
+    LOST = auto()  # the line broke before the answer
+
+
+class RabbitmqPublisher:
+    """One connection for publishing.
+
+    What was not confirmed when a line breaks is published again on the next one while the time for a publish lasts:
+    a restarting broker costs a pause, not an error.
+    """
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._settings = settings
+        self._timeout_s = settings.limits.publish_timeout_ms / 1000
+        self._line = Line(settings.rabbitmq, "evnt publisher", self._prepare)
+        self._publishing = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @property
+    def ready(self) -> bool:
+        return self._line.flows
+
+    async def start(self) -> None:
+        """Connect, or go on without. Raises Misconfigured."""
+        await self._line.start()
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        await self.send(stream, messages[0].type if messages else "", messages)
+
+    async def send(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
+        """Publish to any exchange, with the promises of `publish`."""
+        limit = self._settings.limits.message_max_bytes
+        for message in messages:
+            if len(message.body) > limit:
+                raise MessageRefused(f"a body of {len(message.body)} bytes is above {limit}")
+        self._line.check()
+        if not self._line.flows:
+            raise StreamUnavailable("RabbitMQ can't be reached, or blocks publishers")
+        self._publishing += 1
+        self._quiet.clear()
+        try:
+            await self._send_all(exchange, routing_key, messages)
+        finally:
+            self._publishing -= 1
+            if not self._publishing:
+                self._quiet.set()
+
+    async def close(self) -> None:
+        await self._quiet.wait()  # every publish ends within its timeout
+        await self._line.close()
+
+    async def _prepare(self, connection: AbstractConnection) -> Channel:
+        await declare(connection, self._settings)
+        return await open_channel(connection, confirms=True)
+
+    async def _send_all(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        returned_before = False
+        while messages:
+            channel = self._line.channel or await self._channel(deadline - loop.time())
+            left = max(deadline - loop.time(), 0)
+            sending = [self._send(channel, exchange, routing_key, message, left) for message in messages]
+            outcomes = [await sending[0]] if len(sending) == 1 else await asyncio.gather(*sending)
+            self._judge(outcomes, returned_before)
+            returned_before = returned_before or Outcome.REFUSED in outcomes
+            messages = [m for m, outcome in zip(messages, outcomes, strict=True) if outcome is not Outcome.OWNED]
+            if messages:
+                await self._line.broken(channel)
+
+    async def _channel(self, left_s: float) -> Channel:
+        try:
+            return await self._line.wait(max(left_s, 0))
+        except TimeoutError:
+            raise StreamUnavailable("RabbitMQ: the line broke and could not be made again in time") from None
+
+    async def _send(
+        self, channel: Channel, exchange: str, routing_key: str, message: Message, timeout_s: float
+    ) -> Outcome:
+        try:
+            with broker_errors("publish"):
+                await channel.basic_publish(
+                    message.body,
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    properties=properties(message),
+                    mandatory=True,
+                    timeout=timeout_s,
+                    wait=False,
+                )
+        except StreamUnavailable as error:
+            return _outcome(error.__cause__)
+        return Outcome.OWNED
+
+    def _judge(self, outcomes: Sequence[Outcome], returned_before: bool) -> None:
+        """Raise what the caller must know; return when all is owned, or the rest may be sent on the next line."""
+        if Outcome.FULL in outcomes:
+            raise StreamUnavailable("RabbitMQ: a queue is full")
+        if Outcome.LATE in outcomes:
+            if self._line.flows:
+                self._line.drop("a publish was not confirmed in time")
+            raise StreamUnavailable("RabbitMQ: not confirmed in time")
+        if Outcome.REFUSED in outcomes:
+            if returned_before:
+                raise MessageRefused("RabbitMQ: no queue takes this message, though all were declared anew")
+            self._line.drop("a message was returned: a queue or binding is gone, and the next line declares it anew")
+
+
+def _outcome(error: BaseException | None) -> Outcome:
+    if isinstance(error, PublishError):
+        return Outcome.REFUSED
+    if isinstance(error, DeliveryError):
+        return Outcome.FULL
+    return Outcome.LATE if isinstance(error, TimeoutError) else Outcome.LOST

@@ -1,0 +1,79 @@
+"""A TCP line that a test can cut or silence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Line:
+    """Forwards connections to a target, until told otherwise."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self.port = 0
+        self.accepted = 0
+
+    def cut(self, *, refuse: bool = False) -> None:
+        """Break every connection; `refuse` new ones too until `mend`."""
+        self._refusing = refuse
+        for writer in self._open:
+            writer.transport.abort()
+
+    def silence(self) -> None:
+        """Keep connections open and let nothing through, as a dead peer or a firewall does."""
+        self._flowing.clear()
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        self._refusing = False
+        self._flowing.set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        self.accepted += 1
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, far_writer}
+        for pair in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._pump(*pair))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        self._flowing.set()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        self._open.discard(writer)
+
+
+@asynccontextmanager
+async def line_to(host: str, port: int) -> AsyncIterator[Line]:
+    """A line to this target; clients connect to its `port` on loopback."""
+    line = Line(host, port)
+    server = await asyncio.start_server(line.accept, "127.0.0.1", 0)
+    line.port = server.sockets[0].getsockname()[1]
+    try:
+        yield line
+    finally:
+        server.close()
+        await line.close()
