@@ -3,20 +3,20 @@
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 LOCK = Path(__file__).parent.parent / "requirements.lock"
 
 HEAD = """# Third-party notices
 
-evnt runs on the packages below. None of their code is part of this repository; `make setup` installs them from your package
-index, each with its licence text in its `*.dist-info` folder. Written by `make generate` from `requirements.lock`.
+evnt runs on the packages below, in the versions of `requirements.lock`. None of their code is part of this repository:
+`make setup` installs them from your package index, each with its licence text in its `*.dist-info` folder.
+
+Written by `make generate`.
 
 | package | licence | by |
 |---|---|---|
 """
-
-#: What a package's own metadata leaves out or says at length → its licence, read in its licence file.
-CORRECTED: dict[str, str] = {}
 
 
 def notices() -> str:
@@ -38,17 +38,22 @@ def _installed(name: str) -> Distribution | None:
 
 
 def _line(package: Distribution) -> str:
-    data = package.metadata
-    author = _first(data.get("Author"), data.get("Author-email"), data.get("Maintainer"), data.get("Maintainer-email"))
+    said = _said(package)
+    author = _first(*(said.get(name) for name in ("author", "author_email", "maintainer", "maintainer_email")))
     by = re.sub(r"\s*<[^>]*>|\S+@\S+", "", author).strip().strip('",') or "its contributors"
-    return f"| {data['Name']} {package.version} | {_licence(package)} | {by} |\n"
+    return f"| {said['name']} | {_licence(said)} | {by} |\n"
 
 
-def _licence(package: Distribution) -> str:
-    data = package.metadata
-    classifiers = [line.rpartition(" :: ")[2] for line in data.get_all("Classifier") or () if line.startswith("License")]
-    stated = _first(data.get("License-Expression"), *classifiers, data.get("License"), "see its licence file")
-    return CORRECTED.get(data["Name"], stated.splitlines()[0])
+def _licence(said: dict[str, Any]) -> str:
+    lines = [line for line in said.get("classifier", ()) if line.startswith("License ::")]
+    classified = [line.rpartition(" :: ")[2] for line in lines]
+    return _first(said.get("license_expression"), *classified, said.get("license"), "see its licence file").split("\n")[
+        0
+    ]
+
+
+def _said(package: Distribution) -> dict[str, Any]:
+    return package.metadata.json
 
 
 def _first(*texts: str | None) -> str:

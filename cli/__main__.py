@@ -1,0 +1,57 @@
+"""The command `evnt`: looks at a pipeline and tends it, from outside."""
+
+import sys
+
+import typer
+
+from cli import bad_rows, configuration
+from cli.ready import ready
+from shared.process import EXIT_MISCONFIGURED, Misconfigured
+from shared.settings import SettingsError
+from shared.stream.contract import StreamUnavailable
+from shared.version import VERSION
+
+app = typer.Typer(
+    name="evnt",
+    help="Look at an evnt pipeline and tend it. The processes themselves start with `make run`, `honcho start`, "
+    "or `python -m collector`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(bad_rows.app, name="bad-rows")
+app.add_typer(configuration.app, name="settings")
+app.command()(ready)
+
+
+@app.command()
+def version() -> None:
+    """Print the version of evnt."""
+    sys.stdout.write(VERSION + "\n")
+
+
+def main() -> None:
+    """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 78 on a
+    configuration that can't be used."""
+    try:
+        app()
+    except SettingsError as error:
+        _leave("\n".join(f"configuration: {problem}" for problem in error.problems), EXIT_MISCONFIGURED)
+    except Misconfigured as error:
+        _leave(str(error), EXIT_MISCONFIGURED)
+    except StreamUnavailable as error:
+        _leave(f"the stream can't be reached: {error}", EXIT_UNAVAILABLE)
+
+
+#: Exit code when a broker or database can't be reached (sysexits EX_UNAVAILABLE).
+EXIT_UNAVAILABLE = 69
+
+
+def _leave(message: str, code: int) -> None:
+    sys.stderr.write(message + "\n")
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""`evnt ready`: ask processes on their admin ports whether they take work; for health checks and scripts."""
+
+import json
+import sys
+from typing import Annotated, Literal
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import typer
+
+from cli.configuration import PipelineSettings, admins
+from shared.settings import AdminSettings, load
+
+Process = Literal["collector", "enricher", "loader"]
+
+
+def ready(
+    process: Annotated[Process | None, typer.Argument(help="Only this one.")] = None,
+) -> None:
+    """Say whether the processes on this machine are ready; exit 1 unless all of them are."""
+    ports = admins(load(PipelineSettings))
+    answers = {name: _ask(ports[name]) for name in ([process] if process else ports)}
+    for name, trouble in answers.items():
+        sys.stdout.write(f"{name}: {trouble or 'ready'}\n")
+    if any(answers.values()):
+        raise typer.Exit(1)
+
+
+def _ask(admin: AdminSettings) -> str | None:
+    """None when it is ready, else why not."""
+    host = "127.0.0.1" if admin.host in ("0.0.0.0", "::") else admin.host  # noqa: S104 - compared, not bound
+    try:
+        with urlopen(f"http://{host}:{admin.port}/ready", timeout=5):
+            return None
+    except HTTPError as error:
+        checks = json.load(error).get("checks", {})
+        return "; ".join(f"{name}: {said}" for name, said in checks.items() if said != "ok") or "not ready"
+    except OSError as error:
+        return f"does not answer on {host}:{admin.port} ({error})"

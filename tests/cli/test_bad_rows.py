@@ -1,0 +1,149 @@
+"""`evnt bad-rows` as an operator runs it, on both transports; looking consumes nothing."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.bad_rows import Wanted, fitting
+from shared.badrow import BadRowType, Processor, bad_row
+from shared.identity import uuid7
+from shared.settings import SharedSettings
+from shared.stream import open_publisher, open_subscriber
+from shared.stream.contract import LogRecord, Message
+
+ROOT = Path(__file__).parent.parent.parent
+HOUR_MS = 3_600_000
+#: 2027-01-15T08:00Z
+NOW_MS = 1_800_000_000_000
+
+
+def message(kind: BadRowType, app_id: str, timestamp_ms: int, reason: str = "boom") -> Message:
+    payload = {"querystring": [{"name": "aid", "value": app_id}], "body": None}
+    body = bad_row(kind, Processor("evnt-test", "1.0.0"), {"errors": [reason]}, payload)
+    return Message(body, uuid7(), timestamp_ms, "bad-row", "application/json", {"type": kind})
+
+
+def messages() -> list[Message]:
+    """Three bad rows and something that is none."""
+    return [
+        message("adapter_failures", "shop", NOW_MS - 2 * HOUR_MS, "old"),
+        message("schema_violations", "shop", NOW_MS, "first\nline"),
+        message("schema_violations", "blog", NOW_MS + 1, "[red]markup[/red]"),
+        Message(b"\xff", uuid7(), NOW_MS + 2, "bad-row", "application/json"),
+    ]
+
+
+@pytest.fixture
+async def filled(settings: SharedSettings) -> SharedSettings:
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("bad", messages())
+    return settings
+
+
+def command(settings: SharedSettings, *arguments: str) -> tuple[list[str], Mapping[str, str]]:
+    broker = settings.ingest.rabbitmq
+    environment = {
+        "EVNT_DATA_DIR": str(settings.data_dir),
+        "EVNT_INGEST__MODE": settings.ingest.mode,
+        "EVNT_INGEST__RABBITMQ__PORT": str(broker.port),
+        "EVNT_INGEST__RABBITMQ__HOST": broker.host,
+        "EVNT_INGEST__RABBITMQ__USERNAME": broker.username,
+        "EVNT_INGEST__RABBITMQ__PASSWORD": broker.password.get_secret_value(),
+        "EVNT_INGEST__RABBITMQ__VIRTUALHOST": broker.virtualhost,
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+    }
+    return [sys.executable, "-m", "cli", "bad-rows", *arguments], environment
+
+
+def evnt(settings: SharedSettings, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    line, environment = command(settings, *arguments)
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd=settings.data_dir)
+
+
+def objects(settings: SharedSettings, *arguments: str) -> list[dict[str, Any]]:
+    done = evnt(settings, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+async def test_list_is_for_people(filled: SharedSettings) -> None:
+    done = evnt(filled, "list")
+    title, *rows = done.stdout.splitlines()
+    assert title.split() == ["number", "time", "type", "app_id", "reason"]
+    assert [row.split()[2] for row in rows] == ["adapter_failures", "schema_violations", "schema_violations", "unknown"]
+    assert "first line" in rows[1]
+    assert "[red]markup[/red]" in rows[2]
+    assert "2027-01-15T08:00:00.000Z" in rows[1]
+
+
+async def test_filters_and_limit(filled: SharedSettings) -> None:
+    (row,) = objects(filled, "list", "--app-id", "shop", "--since", "2027-01-15T07:30", "--type", "schema_violations")
+    assert (row["app_id"], row["reasons"]) == ("shop", ["first\nline"])
+    assert [row["app_id"] for row in objects(filled, "list", "--limit", "2")] == ["blog", None]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "applications"),
+    [
+        (Wanted(None, None, None), ["shop", "shop", "blog", None]),
+        (Wanted("schema_violations", None, None), ["shop", "blog"]),
+        (Wanted(None, "shop", None), ["shop", "shop"]),
+        (Wanted(None, None, NOW_MS), ["shop", "blog", None]),
+        (Wanted("unknown", None, None), [None]),
+        (Wanted(None, "nobody", None), []),
+    ],
+)
+def test_what_is_wanted(wanted: Wanted, applications: list[str | None]) -> None:
+    records = [LogRecord(offset, one) for offset, one in enumerate(messages())]
+    assert [row.app_id for row in fitting(records, wanted)] == applications
+
+
+async def test_show_decodes_the_original(filled: SharedSettings) -> None:
+    number = objects(filled, "list", "--app-id", "blog")[0]["number"]
+    (shown,) = objects(filled, "show", str(number))
+    assert shown["payload"] == {"querystring": {"aid": "blog"}, "body": None}
+    assert shown["bad_row"]["data"]["processor"] == {"artifact": "evnt-test", "version": "1.0.0"}
+    text = evnt(filled, "show", str(number)).stdout
+    assert "[red]markup[/red]" in text
+    assert '"aid": "blog"' in text
+    absent = evnt(filled, "show", "999999")
+    assert (absent.returncode, absent.stdout) == (1, "")
+    assert "there is no bad row 999999" in absent.stderr
+
+
+def test_a_wrong_time_is_a_usage_error(tmp_path: Path) -> None:
+    done = evnt(SharedSettings(data_dir=tmp_path), "list", "--since", "yesterday")
+    assert done.returncode == 2
+    assert "expected 90s" in " ".join(done.stderr.split())
+
+
+async def test_looking_consumes_nothing(filled: SharedSettings) -> None:
+    assert objects(filled, "list") == objects(filled, "list")
+    async with open_subscriber(filled, "bad-rows.load", 10) as subscriber:
+        assert len(await subscriber.receive(10, 5)) == 4
+
+
+async def test_tail_goes_on(filled: SharedSettings) -> None:
+    line, environment = command(filled, "tail", "--json", "--limit", "1", "--type", "generic_error")
+    process = await asyncio.create_subprocess_exec(*line, env=environment, stdout=PIPE, cwd=filled.data_dir)
+    assert process.stdout
+    async with open_publisher(filled) as publisher:
+        await publisher.publish("bad", [message("generic_error", "late", NOW_MS + 9)])
+    assert json.loads(await process.stdout.readline())["app_id"] == "late"
+    process.send_signal(signal.SIGINT)
+    assert await process.stdout.read() == b""
+    assert await process.wait() == 0
+
+
+async def test_an_empty_log_says_so(settings: SharedSettings) -> None:
+    done = evnt(settings, "list")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no bad rows\n")
