@@ -15,7 +15,7 @@ from referencing.jsonschema import EMPTY_REGISTRY, SchemaRegistry
 from enricher.iglu.contract import InvalidSchema, Report, SchemaIssue
 from enricher.iglu.formats import CHECKS, format_checker
 from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, prepare
-from enricher.iglu.reports import TOO_DEEP, translate
+from enricher.iglu.reports import TOO_DEEP, TOO_LONG, translate
 from shared.schema import SchemaKey
 
 #: Levels of an instance, leaves included, that Snowplow's enrich accepts by default.
@@ -58,7 +58,10 @@ class CompiledSchema:
             self._record = _record_engine()(
                 self._record_schema, format_checker=format_checker(), registry=_NOTHING_REMOTE
             )
-        return translate(self._record.iter_errors(instance), self._patterns)
+        try:
+            return translate(self._record.iter_errors(instance), self._patterns)
+        except ValueError:  # Python prints no integer of more than 4,300 digits, jsonschema's messages do
+            return (TOO_LONG,)
 
 
 def compile_schema(

@@ -16,6 +16,7 @@ from enricher.iglu.contract import Report
 from enricher.iglu.formats import PATTERNS
 
 TOO_DEEP: Final = Report("Maximum allowed JSON depth exceeded", "/", None, ())
+TOO_LONG: Final = Report("Maximum allowed number length exceeded", "/", None, ())
 
 _BOUNDS: Final = {
     "maximum": "must have a maximum value of {}",
