@@ -129,9 +129,7 @@ def _inside(target: Inside | None) -> InsideTarget:
         path = compiled(target.json_path)
     except InvalidPath as error:
         raise EnrichmentRefused(f"PII Configuration: {target.json_path}: {error}") from error
-    return InsideTarget(
-        target.field, target.json_path, matcher(criterion(target.schema_criterion)), path.changed
-    )
+    return InsideTarget(target.field, target.json_path, matcher(criterion(target.schema_criterion)), path.changed)
 
 
 def hasher(function: str, salt: str) -> Hash:

@@ -1,0 +1,225 @@
+"""Asks an HTTP service about an event and attaches what it answers."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote_plus
+
+from pydantic import Field, SecretStr, field_validator
+
+from enricher.enrichments.contract import (
+    Answer,
+    Draft,
+    EnrichmentRefused,
+    Entity,
+    Failure,
+    Parameters,
+    Patch,
+    Query,
+    Resources,
+)
+from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, wrapped
+from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.enrichments.parts.questions import HttpQuestion, Limits, Remembering
+from enricher.enrichments.parts.text import compact
+from shared.schema import SchemaCriterion
+
+SCHEMA = SchemaCriterion(
+    "com.snowplowanalytics.snowplow.enrichments", "api_request_enrichment_config", "jsonschema", 1, 0
+)
+ALIASES = (SCHEMA._replace(name="extra_api_request_enrichment_config"),)
+IDENTIFIER = "api-request"
+
+_PLACE = re.compile(r"\{\{\s*([A-Za-z0-9_-]+)\s*\}\}")
+_UNRESERVED = "*-._"
+_HEADERS = (("content-type", "application/json"), ("accept", "*/*"))
+
+
+class KeyedInput(Input):
+    key: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """Name of the value in the address template and in the body."""
+
+
+class Basic(Parameters):
+    username: str | None = None
+    """User of HTTP Basic authentication."""
+    password: SecretStr | None = None
+    """Password of that user."""
+
+
+class Authentication(Parameters):
+    http_basic: Basic | None = Field(None, alias="httpBasic")
+    """HTTP Basic; without it, none."""
+
+
+class Http(Parameters):
+    method: Literal["GET", "POST", "PUT"]
+    """POST and PUT send all inputs as one JSON object."""
+    uri: str
+    """Address with `{{key}}` where an input goes."""
+    timeout: int = Field(5_000, ge=1, le=60_000)
+    """Milliseconds that an answer may take."""
+    authentication: Authentication | None = None
+    """How to log in."""
+    requests_per_second: float = Field(0, alias="requestsPerSecond", ge=0)
+    """Most requests a second, 0 for no limit. evnt's own option."""
+    requests_at_once: int = Field(16, alias="requestsAtOnce", ge=1)
+    """Most requests at the same time. evnt's own option."""
+
+
+class Api(Parameters):
+    http: Http
+    """The service."""
+
+
+class JsonOutput(Parameters):
+    json_path: str = Field(alias="jsonPath")
+    """What to take from the answer."""
+
+
+class Output(Parameters):
+    schema_: str = Field(alias="schema")
+    """Iglu URI of the entity that is attached."""
+    json_: JsonOutput = Field(alias="json")
+    """Where its data is in the answer."""
+
+
+class Cache(Parameters):
+    size: int = Field(ge=0)
+    """Answers that are remembered."""
+    ttl: int = Field(ge=0, le=86_400)
+    """Seconds that an answer is remembered; an error for a tenth of that."""
+
+
+class Config(Parameters):
+    inputs: tuple[KeyedInput, ...]
+    """What is sent. Where one has no value, nothing is asked."""
+    api: Api
+    """Whom to ask."""
+    outputs: tuple[Output, ...] = Field(min_length=1)
+    """What is attached."""
+    cache: Cache
+    """How long answers are good for."""
+    ignore_on_error: bool = Field(False, alias="ignoreOnError")
+    """Go on without the entities where the service fails; else the event becomes a failed one."""
+
+    @field_validator("ignore_on_error", mode="before")
+    @classmethod
+    def _null(cls, value: Any) -> Any:
+        return False if value is None else value
+
+
+class State(NamedTuple):
+    inputs: tuple[tuple[str, Pick], ...]
+    http: Http
+    headers: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str, Callable[[Any], list[Any]]], ...]
+    remember: Remembering
+    ignore: bool
+
+
+def prepare(config: Config, _: Resources) -> State:
+    http = config.api.http
+    cache = config.cache
+    return State(
+        picks(config.inputs),
+        http,
+        _HEADERS + authorization(http.authentication.http_basic if http.authentication else None),
+        tuple((output.schema_, output.json_.json_path, _finder(output.json_.json_path)) for output in config.outputs),
+        Remembering(f"{http.method} {http.uri}", cache.size, cache.ttl),
+        config.ignore_on_error,
+    )
+
+
+def picks(inputs: tuple[KeyedInput, ...]) -> tuple[tuple[str, Pick], ...]:
+    """Raises EnrichmentRefused with everything that is wrong."""
+    found: list[tuple[str, Pick]] = []
+    problems: list[str] = []
+    for one in inputs:
+        try:
+            found.append((one.key, pick(one.key, one)))
+        except EnrichmentRefused as refused:
+            problems.append(str(refused))
+    if problems:
+        raise EnrichmentRefused("; ".join(problems))
+    return tuple(found)
+
+
+def _finder(path: str) -> Callable[[Any], list[Any]]:
+    try:
+        return compiled(path).find
+    except InvalidPath as error:
+        raise EnrichmentRefused(f"outputs: {path}: {error}") from error
+
+
+def authorization(basic: Basic | None) -> tuple[tuple[str, str], ...]:
+    password = basic.password.get_secret_value() if basic and basic.password else ""
+    if basic is None or not (basic.username or password):
+        return ()
+    credentials = f"{basic.username or ''}:{password}".encode()
+    return (("authorization", f"Basic {b64encode(credentials).decode('ascii')}"),)
+
+
+def ask(draft: Draft, state: State) -> Query | None:
+    values = template_values(draft, state.inputs)
+    url = None if values is None else address(state.http.uri, values)
+    if values is None or url is None:
+        return None
+    body = None if state.http.method == "GET" else compact(values)
+    limits = Limits(state.http.requests_per_second, state.http.requests_at_once)
+    question = HttpQuestion(
+        (url, body), url, state.remember, state.http.method, body, state.headers, state.http.timeout, limits
+    )
+    return Query("http", question)
+
+
+def template_values(draft: Draft, inputs: tuple[tuple[str, Pick], ...]) -> dict[str, str] | None:
+    """The later of one key wins, but any that is missing makes the whole lookup a silent skip, as upstream."""
+    values: dict[str, str] = {}
+    for key, picked in inputs:
+        value = picked(draft)
+        if value is MISSING:
+            return None
+        values[key] = text_of(value)
+    return values
+
+
+def text_of(value: Any) -> str:
+    """As it stands in an address: an array is its items with commas, a path without hits is empty."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ",".join(text_of(item) for item in value)
+    return compact(value)
+
+
+def address(template: str, values: Mapping[str, str]) -> str | None:
+    """None where a place stays unfilled."""
+    url = _PLACE.sub(
+        lambda place: (
+            quote_plus(values[place[1]], safe=_UNRESERVED).replace("~", "%7E") if place[1] in values else place[0]
+        ),
+        template,
+    )
+    return None if "{" in url or "}" in url else url
+
+
+def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:
+    if answer is None:
+        return None
+    if answer.error is not None:
+        return _failed([answer.error], state)
+    attached: list[Entity] = []
+    problems: list[str] = []
+    for schema, path, find in state.outputs:
+        value = wrapped(find(answer.value))
+        if value == []:
+            problems.append(f"Error: no values were found by JSON Path [{path}] in [{json.dumps(answer.value)}]")
+        attached.append(Entity(schema, value))
+    return _failed(problems, state) if problems else Patch(contexts=attached)
+
+
+def _failed(problems: list[str], state: State) -> Patch | None:
+    return None if state.ignore else Patch(failures=tuple(map(Failure, problems)))

@@ -1,0 +1,73 @@
+// What a script of the javascript_script enrichment finds around it: the event with Snowplow's getters and setters,
+// and names of Java that say why they are missing. Read once per engine; `columns` is an array of column names.
+(function (columns) {
+  "use strict";
+
+  function isSelfDescribing(json) {
+    return json !== null && typeof json === "object" && typeof json.schema === "string" &&
+      json.schema.indexOf("iglu:") === 0 && "data" in json;
+  }
+
+  function checked(column, value) {
+    if (value === null || value === undefined) { return null; }
+    var json;
+    try { json = JSON.parse(value); } catch (error) { json = null; }
+    var inner = column === "unstruct_event"
+      ? isSelfDescribing(json) && isSelfDescribing(json.data)
+      : isSelfDescribing(json) && Array.isArray(json.data) && json.data.every(isSelfDescribing);
+    if (!inner) { throw new Error("invalid " + column + " json: " + value); }
+    return value;
+  }
+
+  function Event(values) {
+    this.values = values;
+    this.changed = {};
+    this.dropped = false;
+    this.erased = false;
+  }
+  Event.prototype.drop = function () { this.dropped = true; };
+  Event.prototype.eraseDerived_contexts = function () { this.erased = true; };
+
+  columns.forEach(function (column) {
+    var title = column.charAt(0).toUpperCase() + column.slice(1);
+    var isJson = column === "unstruct_event" || column === "contexts" || column === "derived_contexts";
+    var get = function () { var value = this.values[column]; return value === undefined ? null : value; };
+    var set = function (value) {
+      this.values[column] = this.changed[column] = isJson ? checked(column, value) : value === undefined ? null : value;
+    };
+    Event.prototype["get" + title] = get;
+    Event.prototype["set" + title] = set;
+    Object.defineProperty(Event.prototype, column, { get: get, set: set });
+  });
+
+  function missing(name) {
+    var refuse = function () {
+      throw new Error("Java class " + name + " is not available: scripts run in QuickJS, not on the JVM");
+    };
+    return new Proxy(refuse, {
+      get: function (_, part) { return typeof part === "symbol" ? undefined : missing(name + "." + part); },
+      construct: refuse,
+      apply: refuse
+    });
+  }
+  ["java", "javax", "javafx", "com", "org", "Packages"].forEach(function (name) { globalThis[name] = missing(name); });
+  globalThis.Java = { type: function (name) { return missing(name)(); } };
+  globalThis.print = function () {};
+
+  return function (text, params) {
+    var input = JSON.parse(text);
+    var event = new Event(input.event);
+    var output = {};
+    try {
+      var result = globalThis.process(event, params, input.headers);
+      output.result = result === undefined ? null : result;
+      JSON.stringify(output);
+    } catch (error) {
+      output = { error: String(error) };
+    }
+    output.changed = event.changed;
+    output.dropped = event.dropped;
+    output.erased = event.erased;
+    return JSON.stringify(output);
+  };
+})
