@@ -21,8 +21,8 @@ from shared.telemetry import logger
 class Loading(Protocol):
     """Brings a batch to where it is safe."""
 
-    async def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        """Return once every delivery may be acked. Raises GivenUp or Misconfigured: then none may."""
+    async def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """The deliveries, once they may be acked. Raises GivenUp or Misconfigured: then none may."""
 
 
 class EventLoading:
@@ -45,18 +45,18 @@ class EventLoading:
         self._metrics = metrics
         self._under_way: dict[str, asyncio.Event] = {}
 
-    async def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        deliveries = once(deliveries)
+    async def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        distinct = once(deliveries)
         done = asyncio.Event()
-        await self._wait_for_earlier(deliveries)
-        mine = {delivery.message.message_id: done for delivery in deliveries}
-        self._under_way |= mine
+        await self._wait_for_earlier(distinct)
+        self._under_way |= {delivery.message.message_id: done for delivery in distinct}
         try:
-            await self._load(deliveries)
+            await self._load(distinct)
         finally:
             done.set()
             for message_id in [key for key, event in self._under_way.items() if event is done]:
                 del self._under_way[message_id]
+        return deliveries
 
     async def _wait_for_earlier(self, deliveries: Sequence[Delivery]) -> None:
         """A chunk may come again, its connection having broken, while its first insert is still under way here."""
@@ -111,28 +111,28 @@ class BadRowLoading:
         self._metrics = metrics
         self._log = logger("loader")
 
-    async def __call__(self, deliveries: Sequence[Delivery]) -> None:
+    async def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Those that can't be stored are buried, and not among what may be acked."""
         rows = b"".join(badrows.table_row(delivery.message) for delivery in deliveries)
         insert = badrows.header() + rows
         try:
             await self._patience(lambda: self._warehouse.insert("bad_rows", insert, dedupe.body_token(rows)))
         except RowsRefused as refused:
-            await self._divide(deliveries, refused)
-        else:
-            self._metrics.inserts.labels("bad_rows").inc()
-            self._metrics.batch_rows.labels("bad_rows").observe(len(deliveries))
-            self._metrics.rows.labels("bad_rows").inc(len(deliveries))
+            return await self._divide(deliveries, refused)
+        self._metrics.inserts.labels("bad_rows").inc()
+        self._metrics.batch_rows.labels("bad_rows").observe(len(deliveries))
+        self._metrics.rows.labels("bad_rows").inc(len(deliveries))
+        return deliveries
 
-    async def _divide(self, deliveries: Sequence[Delivery], refused: RowsRefused) -> None:
+    async def _divide(self, deliveries: Sequence[Delivery], refused: RowsRefused) -> Sequence[Delivery]:
         """A bad row that can't be stored must not make another: it goes where operators look for poison."""
         self._metrics.refused.labels("bad_rows").inc()
         if len(deliveries) == 1:
             self._log.error("bad_row.buried", message_id=deliveries[0].message.message_id, reason=refused.reason)
             await self._subscriber.bury(deliveries, refused.reason)
-            return
+            return []
         half = len(deliveries) // 2
-        await self(deliveries[:half])
-        await self(deliveries[half:])
+        return [*await self(deliveries[:half]), *await self(deliveries[half:])]
 
 
 def once(deliveries: Sequence[Delivery]) -> list[Delivery]:

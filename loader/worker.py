@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from loader.batch import Batch, Batcher
 from loader.loading import Loading
@@ -73,8 +74,5 @@ class Lane:
         task.add_done_callback(self._under_way.pop)
 
     async def _load(self, batch: Batch) -> None:
-        try:
-            await self._loading(batch.deliveries)
-        except GivenUp:
-            return  # not acked: the stream gives it to somebody else
-        await self._subscriber.ack(batch.deliveries)
+        with suppress(GivenUp):  # not acked: the stream gives it to somebody else
+            await self._subscriber.ack(await self._loading(batch.deliveries))

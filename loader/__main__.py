@@ -1,0 +1,139 @@
+"""The loader: streams in, ClickHouse tables out. Composition root: everything is made here and handed down."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from loader.batch import Batcher
+from loader.columns import Documents, TableColumns
+from loader.documents import open_documents
+from loader.liveness import Liveness
+from loader.loading import BadRowLoading, EventLoading, Loading
+from loader.memory import Lookback
+from loader.metrics import LoaderMetrics
+from loader.outlet import BadRowOutlet
+from loader.patience import GivenUp, Patience
+from loader.settings import LoaderSection, LoaderSettings
+from loader.store import EventStore
+from loader.warehouse.clickhouse import open_warehouse
+from loader.warehouse.contract import TableName, Warehouse
+from loader.worker import Lane
+from shared.identity import now_ms
+from shared.process import Misconfigured, admin, run
+from shared.settings import load, process_number
+from shared.stream import open_publisher, open_subscriber
+from shared.stream.contract import Publisher, QueueName, Subscriber
+from shared.telemetry import configure, logger
+
+#: Which queue feeds which table.
+QUEUES: dict[TableName, QueueName] = {"events": "enriched", "events_failed": "failed", "bad_rows": "bad-rows.load"}
+
+
+async def main(stopping: asyncio.Event) -> None:
+    """One loader process, with the settings of the machine."""
+    settings = load(LoaderSettings)
+    configure(settings.logging, "loader")
+    await serve(settings, stopping)
+
+
+async def serve(settings: LoaderSettings, stopping: asyncio.Event) -> None:
+    """Load until told to stop. Raises SettingsError or Misconfigured."""
+    registry = CollectorRegistry()
+    metrics = LoaderMetrics(registry)
+    liveness = Liveness(time.monotonic)
+    patience = Patience(settings.loader.retry, stopping, metrics.retries.inc)
+    waiting = ["ClickHouse and the broker have not answered yet"]
+    ready = {"start": lambda: waiting[0] if waiting else None, "outage": lambda: patience.trouble}
+    log = logger("loader")
+    async with AsyncExitStack() as stack:
+        alive = {"lanes": liveness.trouble}
+        await stack.enter_async_context(admin("loader", settings.loader.admin, registry, ready=ready, alive=alive))
+        documents = open_documents(settings.loader.resolver, time.time)
+        stack.push_async_callback(documents.close)
+        warehouse = await stack.enter_async_context(open_warehouse(settings.clickhouse))
+        with suppress(GivenUp):
+            await patience(warehouse.prepare)
+            publisher = await stack.enter_async_context(open_publisher(settings))
+            lanes = Lanes(settings.loader, warehouse, publisher, documents, patience, metrics, liveness)
+            for table, queue in QUEUES.items():
+                opened = open_subscriber(settings, queue, settings.loader.prefetch)
+                lanes.add(table, await stack.enter_async_context(opened))
+            waiting.clear()
+            log.info("started", mode=settings.ingest.mode)
+            await run_lanes(settings, lanes.made, liveness, stopping)
+        log.info("stopped")
+
+
+class Lanes:
+    """Makes the lane of each table out of parts that all share."""
+
+    def __init__(
+        self,
+        settings: LoaderSection,
+        warehouse: Warehouse,
+        publisher: Publisher,
+        documents: Documents,
+        patience: Patience,
+        metrics: LoaderMetrics,
+        liveness: Liveness,
+    ) -> None:
+        self._settings = settings
+        self._warehouse = warehouse
+        self._outlet = BadRowOutlet(publisher, patience, now_ms, metrics)
+        self._documents = documents
+        self._patience = patience
+        self._metrics = metrics
+        self._liveness = liveness
+        self.made: dict[TableName, Lane] = {}
+
+    def add(self, table: TableName, subscriber: Subscriber) -> None:
+        settings = self._settings
+        batcher = Batcher(settings.batch, max(1, settings.prefetch // (settings.inserts_in_flight + 1)))
+        beat = partial(self._liveness.beat, table)
+        loading = self._loading(table, subscriber)
+        lane = Lane(subscriber, batcher, loading, settings.inserts_in_flight, now_ms, beat)
+        self._metrics.lag.labels(table).set_function(lane.lag_s)
+        self.made[table] = lane
+
+    def _loading(self, table: TableName, subscriber: Subscriber) -> Loading:
+        if table == "bad_rows":
+            return BadRowLoading(self._warehouse, subscriber, self._patience, self._metrics)
+        columns = TableColumns(self._warehouse, table, self._documents, self._settings.max_schema_columns)
+        store = EventStore(self._warehouse, table, columns, self._patience, self._metrics)
+        lookback = Lookback(self._settings.dedupe)
+        return EventLoading(table, store, self._outlet, lookback, now_ms, self._metrics)
+
+
+async def run_lanes(
+    settings: LoaderSettings, lanes: Mapping[TableName, Lane], liveness: Liveness, stopping: asyncio.Event
+) -> None:
+    """Run all lanes; when one fails, the others stop as well. Raises what it failed with."""
+    default = settings.data_dir / f"loader-{process_number()}.alive"
+    keeping = asyncio.create_task(liveness.keep(settings.loader.liveness_file or default))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for lane in lanes.values():
+                tasks.create_task(lane.run(stopping))
+    except ExceptionGroup as group:
+        if stop := group.subgroup(Misconfigured):
+            raise first(stop) from group
+        raise
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+
+def first(group: BaseException) -> BaseException:
+    """The first exception inside nested groups."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+if __name__ == "__main__":
+    run(main)
