@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
@@ -67,7 +67,7 @@ class Section(BaseModel):
 class RabbitmqSettings(Section):
     host: str = "127.0.0.1"
     """Host name of the broker."""
-    port: int = 5672
+    port: int = Field(default=5672, ge=1, le=65535)
     """AMQP port of the broker."""
     username: str = "guest"
     """User that publishes and consumes."""
@@ -79,38 +79,38 @@ class RabbitmqSettings(Section):
     """Speak TLS to the broker; its certificate is verified."""
     tls_ca_file: Path | None = None
     """Certificates of the authorities that may have signed the broker's (PEM); unset: those of the system."""
-    heartbeat_seconds: int = 30
-    """After about twice this silence the line counts as dead and is made anew."""
-    connect_timeout_ms: int = 10_000
+    heartbeat_seconds: int = Field(default=10, ge=1)
+    """After about three times this silence a connection counts as dead and is made anew."""
+    connect_timeout_ms: int = Field(default=10_000, ge=1)
     """Longest wait for one attempt to connect."""
-    startup_timeout_seconds: int = 60
-    """How long a starting process waits for a broker that can't be reached before it exits."""
-    retry_delay_ms: int = 30_000
-    """Longest pause between two attempts to reconnect; the first ones are much shorter."""
-    consumer_timeout_ms: int = 86_400_000
+    startup_timeout_seconds: int = Field(default=5, ge=1)
+    """How long a starting process waits for the broker before it goes on without and keeps trying."""
+    retry_delay_ms: int = Field(default=5_000, ge=1)
+    """Longest pause between two attempts to connect; the first ones are much shorter."""
+    consumer_timeout_ms: int = Field(default=86_400_000, ge=1)
     """How long a consumer may hold a message without acking it (the broker's own default is half an hour)."""
 
 
 class StreamLimits(Section):
     """What a transport may hold; on RabbitMQ these become arguments of the queues when they are declared."""
 
-    queue_max_bytes: int = 10_000_000_000
+    queue_max_bytes: int = Field(default=10_000_000_000, ge=1)
     """Bytes of messages in one queue above which it takes no more: the collector then spools, later answers 503."""
-    message_max_bytes: int = 16_777_216
+    message_max_bytes: int = Field(default=16_777_216, ge=1)
     """Largest message body in bytes; RabbitMQ 4 refuses larger ones by default."""
-    delivery_limit: int = 50
+    delivery_limit: int = Field(default=50, ge=0)
     """Redeliveries after which a message counts as poison and goes to the queue's dead queue."""
-    publish_timeout_ms: int = 10_000
+    publish_timeout_ms: int = Field(default=10_000, ge=1)
     """Longest wait for the transport to confirm a publish."""
-    log_max_bytes: int = 1_000_000_000
-    """Size in bytes above which the oldest part of the `bad-rows` log goes; 0 keeps no log (embedded only)."""
-    log_max_age_hours: int = 168
+    log_max_bytes: int = Field(default=1_000_000_000, ge=0)
+    """Size in bytes above which the oldest part of the `bad-rows` log goes; 0 keeps none."""
+    log_max_age_hours: int = Field(default=168, ge=1)
     """Age above which records of the `bad-rows` log go."""
     raw_archive: bool = False
     """Also keep everything of the raw stream in the log `raw.archive`, to enrich the past again."""
-    raw_archive_max_bytes: int = 20_000_000_000
+    raw_archive_max_bytes: int = Field(default=20_000_000_000, ge=1)
     """Size in bytes above which the oldest part of `raw.archive` goes."""
-    raw_archive_max_age_hours: int = 720
+    raw_archive_max_age_hours: int = Field(default=720, ge=1)
     """Age above which records of `raw.archive` go."""
 
 

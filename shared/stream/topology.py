@@ -23,7 +23,7 @@ def dead_queue(queue: QueueName) -> str:
 def log_of(stream: StreamName, limits: StreamLimits) -> LogName | None:
     """The log that keeps what this stream carries, if one does."""
     if stream == "bad":
-        return "bad-rows"
+        return "bad-rows" if limits.log_max_bytes else None
     return "raw.archive" if stream == "raw" and limits.raw_archive else None
 
 
