@@ -133,6 +133,6 @@ def _message(message: Any) -> str:
     if not isinstance(message, dict):
         return str(message)
     where = next((str(message[name]) for name in ("field", "schemaKey", "payloadField") if message.get(name)), "")
-    words = [word for name in ("expectation", "message", "error") for word in _values(message, name)]
-    what = " ".join(dict.fromkeys(words)) or json.dumps(message, ensure_ascii=False)
+    said = (list(_values(message, name)) for name in ("expectation", "message", "error"))
+    what = ", ".join(dict.fromkeys(next(filter(None, said), []))) or json.dumps(message, ensure_ascii=False)
     return f"{where}: {what}" if where else what
