@@ -3,11 +3,10 @@
 import asyncio
 import json
 import signal
-import subprocess
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from shared.identity import uuid7
 from shared.settings import SharedSettings
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import LogRecord, Message
+from tests.cli.command import environment, evnt
 
-ROOT = Path(__file__).parent.parent.parent
 HOUR_MS = 3_600_000
 #: 2027-01-15T08:00Z
 NOW_MS = 1_800_000_000_000
@@ -48,9 +47,10 @@ async def filled(settings: SharedSettings) -> SharedSettings:
     return settings
 
 
-def command(settings: SharedSettings, *arguments: str) -> tuple[list[str], Mapping[str, str]]:
+def variables(settings: SharedSettings) -> dict[str, str]:
+    """The settings as the environment of a process."""
     broker = settings.ingest.rabbitmq
-    environment = {
+    return {
         "EVNT_DATA_DIR": str(settings.data_dir),
         "EVNT_INGEST__MODE": settings.ingest.mode,
         "EVNT_INGEST__RABBITMQ__PORT": str(broker.port),
@@ -58,25 +58,21 @@ def command(settings: SharedSettings, *arguments: str) -> tuple[list[str], Mappi
         "EVNT_INGEST__RABBITMQ__USERNAME": broker.username,
         "EVNT_INGEST__RABBITMQ__PASSWORD": broker.password.get_secret_value(),
         "EVNT_INGEST__RABBITMQ__VIRTUALHOST": broker.virtualhost,
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(ROOT),
     }
-    return [sys.executable, "-m", "cli", "bad-rows", *arguments], environment
 
 
-def evnt(settings: SharedSettings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    line, environment = command(settings, *arguments)
-    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd=settings.data_dir)
+def run(settings: SharedSettings, *arguments: str) -> CompletedProcess[str]:
+    return evnt(settings.data_dir, "bad-rows", *arguments, **variables(settings))
 
 
 def objects(settings: SharedSettings, *arguments: str) -> list[dict[str, Any]]:
-    done = evnt(settings, *arguments, "--json")
+    done = run(settings, *arguments, "--json")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 async def test_list_is_for_people(filled: SharedSettings) -> None:
-    done = evnt(filled, "list")
+    done = run(filled, "list")
     title, *rows = done.stdout.splitlines()
     assert title.split() == ["number", "time", "type", "app_id", "reason"]
     assert [row.split()[2] for row in rows] == ["adapter_failures", "schema_violations", "schema_violations", "unknown"]
@@ -112,16 +108,16 @@ async def test_show_decodes_the_original(filled: SharedSettings) -> None:
     (shown,) = objects(filled, "show", str(number))
     assert shown["payload"] == {"querystring": {"aid": "blog"}, "body": None}
     assert shown["bad_row"]["data"]["processor"] == {"artifact": "evnt-test", "version": "1.0.0"}
-    text = evnt(filled, "show", str(number)).stdout
+    text = run(filled, "show", str(number)).stdout
     assert "[red]markup[/red]" in text
     assert '"aid": "blog"' in text
-    absent = evnt(filled, "show", "999999")
+    absent = run(filled, "show", "999999")
     assert (absent.returncode, absent.stdout) == (1, "")
     assert "there is no bad row 999999" in absent.stderr
 
 
 def test_a_wrong_time_is_a_usage_error(tmp_path: Path) -> None:
-    done = evnt(SharedSettings(data_dir=tmp_path), "list", "--since", "yesterday")
+    done = run(SharedSettings(data_dir=tmp_path), "list", "--since", "yesterday")
     assert done.returncode == 2
     assert "expected 90s" in " ".join(done.stderr.split())
 
@@ -133,8 +129,9 @@ async def test_looking_consumes_nothing(filled: SharedSettings) -> None:
 
 
 async def test_tail_goes_on(filled: SharedSettings) -> None:
-    line, environment = command(filled, "tail", "--json", "--limit", "1", "--type", "generic_error")
-    process = await asyncio.create_subprocess_exec(*line, env=environment, stdout=PIPE, cwd=filled.data_dir)
+    line = [sys.executable, "-m", "cli", "bad-rows", "tail", "--json", "--limit", "1", "--type", "generic_error"]
+    environ = environment(**variables(filled))
+    process = await asyncio.create_subprocess_exec(*line, env=environ, stdout=PIPE, cwd=filled.data_dir)
     assert process.stdout
     async with open_publisher(filled) as publisher:
         await publisher.publish("bad", [message("generic_error", "late", NOW_MS + 9)])
@@ -145,5 +142,5 @@ async def test_tail_goes_on(filled: SharedSettings) -> None:
 
 
 async def test_an_empty_log_says_so(settings: SharedSettings) -> None:
-    done = evnt(settings, "list")
+    done = run(settings, "list")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "no bad rows\n")

@@ -1,0 +1,67 @@
+"""`evnt settings` and `evnt --help`."""
+
+import ast
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.reference import kind
+from shared.version import VERSION
+from tests.cli.command import evnt
+
+
+def test_settings_in_force_are_printed_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/pipeline.yml").write_text("collector: {port: 1}\nlogging: {level: error}")
+    done = evnt(tmp_path, "settings", EVNT_COLLECTOR__PORT="2", EVNT_INGEST__RABBITMQ__PASSWORD="hush")
+    settings = json.loads(done.stdout)
+    assert (settings["collector"]["port"], settings["logging"]["level"]) == (2, "error")
+    assert settings["ingest"]["rabbitmq"]["password"] == "**********"
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_shape_of_the_output(tmp_path: Path) -> None:
+    assert evnt(tmp_path, "settings", "--indent", "4").stdout.startswith('{\n    "data_dir": "var"')
+    raw = evnt(tmp_path, "settings", "--raw").stdout
+    assert raw.startswith('{"data_dir":"var"')
+    assert raw.count("\n") == 1
+    dictionary = ast.literal_eval(evnt(tmp_path, "settings", "to_dict").stdout)
+    assert dictionary["collector"]["port"] == 8000
+    assert dictionary["data_dir"] == "var"
+    assert evnt(tmp_path, "settings", "hostname").stdout.strip() == socket.gethostname()
+
+
+def test_a_wrong_configuration_is_told_and_exits_78(tmp_path: Path) -> None:
+    done = evnt(tmp_path, "settings", EVNT_COLLECTOR__PROT="1")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith("configuration: collector.prot: unknown option; did you mean collector.port?")
+
+
+def test_help_reads_well(tmp_path: Path) -> None:
+    text = evnt(tmp_path, "--help").stdout
+    assert all(name in text for name in ("bad-rows", "settings", "ready", "version"))
+    assert evnt(tmp_path, "version").stdout.strip() == VERSION
+
+
+def test_processes_that_are_not_there_are_not_ready(tmp_path: Path) -> None:
+    done = evnt(tmp_path, "ready", "loader", EVNT_LOADER__ADMIN__PORT="1")
+    assert done.returncode == 1
+    assert done.stdout.startswith("loader: does not answer on 127.0.0.1:1 ")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (int, "whole number"),
+        (str | None, "text or null"),
+        (tuple[str, ...], "list of text"),
+        (dict[str, int], "mapping of text to whole number"),
+        (Path | None, "path or null"),
+        (Any, "anything"),
+    ],
+)
+def test_types_in_a_users_words(annotation: Any, words: str) -> None:
+    assert kind(annotation) == words
