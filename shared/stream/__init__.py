@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from shared.settings import SharedSettings, StreamLimits
-from shared.stream.contract import LogName, LogReader, Publisher, QueueName, Subscriber
+from shared.stream.contract import DeadLetters, LogName, LogReader, Publisher, QueueName, Subscriber
 
 #: The embedded stream's folder within the data folder.
 FOLDER = "stream"
@@ -55,6 +55,21 @@ async def open_log(settings: SharedSettings, log: LogName) -> AsyncIterator[LogR
 
         async with rabbitmq_log(settings.ingest, log) as reader:
             yield reader
+
+
+@asynccontextmanager
+async def open_dead_letters(settings: SharedSettings, queue: QueueName) -> AsyncIterator[DeadLetters]:
+    """Look into the dead queue of a queue, for an operator."""
+    if settings.ingest.mode == "direct":
+        from shared.stream.embedded import embedded_dead_letters
+
+        async with embedded_dead_letters(settings.data_dir / FOLDER, queue) as letters:
+            yield letters
+    else:
+        from shared.stream.rabbitmq import rabbitmq_dead_letters
+
+        async with rabbitmq_dead_letters(settings.ingest, queue) as letters:
+            yield letters
 
 
 def open_embedded_publisher(folder: Path, limits: StreamLimits) -> AbstractAsyncContextManager[Publisher]:

@@ -125,3 +125,19 @@ class LogReader(Protocol):
 
     async def close(self) -> None:
         """Let go of the connection."""
+
+
+class DeadLetters(Protocol):
+    """Poison of one queue, for an operator: not fast, and not for a process."""
+
+    async def peek(self, limit: int) -> list[Message]:
+        """Up to `limit` of the oldest, which stay. Their headers say why they are here."""
+
+    async def replay(self, limit: int) -> int:
+        """Give up to `limit` of the oldest back to their queue, as if new; returns how many."""
+
+    async def purge(self) -> int:
+        """Remove all of them for good; returns how many."""
+
+    async def close(self) -> None:
+        """Let go of the connection."""

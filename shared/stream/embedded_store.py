@@ -13,7 +13,7 @@ from typing import Any, Literal
 import ujson
 
 from shared.stream.contract import LogRecord, Message
-from shared.stream.topology import REASON_HEADER, SOURCE_QUEUE_HEADER
+from shared.stream.topology import MARKS, REASON_HEADER, SOURCE_QUEUE_HEADER
 
 #: Of the tables below; a file with another number was written by another version of evnt.
 VERSION = 1
@@ -194,6 +194,37 @@ def bury(connection: sqlite3.Connection, queue: str, owner: str, ids: Sequence[i
             connection.execute("UPDATE message SET headers = json_patch(headers, ?) WHERE id = ?", (patch, number))
             _change(connection, queue, -1, -moved[0])
             _change(connection, dead, 1, moved[0])
+
+
+def peek(connection: sqlite3.Connection, queue: str, limit: int) -> list[Message]:
+    """The oldest messages of a queue, which nobody is lent."""
+    query = "SELECT id, attempts FROM entry WHERE queue = ? AND owner IS NULL ORDER BY id LIMIT ?"
+    return [one.message for one in fetch(connection, connection.execute(query, (queue, limit)).fetchall())]
+
+
+def move(connection: sqlite3.Connection, source: str, target: str, limit: int) -> int:
+    """Give the oldest messages of a dead queue to another one, as if they had never been lent."""
+    unmarked = ujson.dumps(dict.fromkeys(MARKS))
+    moved = connection.execute(
+        "UPDATE entry SET queue = ?, attempts = 0 WHERE id IN"
+        " (SELECT id FROM entry WHERE queue = ? AND owner IS NULL ORDER BY id LIMIT ?) RETURNING id, size",
+        (target, source, limit),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE message SET headers = json_patch(headers, ?) WHERE id = ?", [(unmarked, row[0]) for row in moved]
+    )
+    for name, sign in ((source, -1), (target, 1)):
+        _change(connection, name, sign * len(moved), sign * sum(row[1] for row in moved))
+    return len(moved)
+
+
+def purge(connection: sqlite3.Connection, queue: str) -> int:
+    """Remove everything of a queue that nobody is lent."""
+    query = "DELETE FROM entry WHERE queue = ? AND owner IS NULL RETURNING id, size"
+    gone = connection.execute(query, (queue,)).fetchall()
+    connection.executemany("DELETE FROM message WHERE id = ?", [(row[0],) for row in gone])
+    _change(connection, queue, -len(gone), -sum(row[1] for row in gone))
+    return len(gone)
 
 
 def owners(connection: sqlite3.Connection, queue: str) -> list[str]:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from shared.settings import IngestSettings
 from shared.stream.contract import LogName, QueueName
+from shared.stream.rabbitmq_dead import RabbitmqDeadLetters
 from shared.stream.rabbitmq_log import RabbitmqLogReader
 from shared.stream.rabbitmq_publisher import RabbitmqPublisher
 from shared.stream.rabbitmq_subscriber import RabbitmqSubscriber
@@ -42,3 +43,13 @@ async def rabbitmq_log(settings: IngestSettings, log: LogName) -> AsyncIterator[
         yield reader
     finally:
         await reader.close()
+
+
+@asynccontextmanager
+async def rabbitmq_dead_letters(settings: IngestSettings, queue: QueueName) -> AsyncIterator[RabbitmqDeadLetters]:
+    """Look into a queue's dead queue."""
+    letters = RabbitmqDeadLetters(settings, queue)
+    try:
+        yield letters
+    finally:
+        await letters.close()

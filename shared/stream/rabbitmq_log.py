@@ -82,8 +82,9 @@ class RabbitmqLogReader:
             await hang_up(connection)
 
     async def _read(self, after: int | None, limit: int, wait_s: float) -> list[LogRecord]:
-        connection = self._connection or await self._connect()
-        reading = await self._at(connection, after)
+        if self._connection is None:
+            self._connection = await connected(self._settings, f"evnt reader of {self._log}")
+        reading = await self._at(self._connection, after)
         found: list[LogRecord] = []
         while len(found) < limit:
             record = await reading.next() or (await reading.wait(wait_s) if not found else None)
@@ -92,19 +93,6 @@ class RabbitmqLogReader:
             if after is None or record.offset > after:
                 found.append(record)
         return found
-
-    async def _connect(self) -> AbstractConnection:
-        connection = connect(self._settings.rabbitmq, f"evnt reader of {self._log}")
-        try:
-            async with asyncio.timeout(self._settings.rabbitmq.connect_timeout_ms / 1000):
-                with refusals(self._settings.rabbitmq):
-                    await connection.connect()
-                await declare(connection, self._settings)
-        except BaseException:
-            await hang_up(connection)
-            raise
-        self._connection = connection
-        return connection
 
     async def _at(self, connection: AbstractConnection, after: int | None) -> Reading:
         reading = self._reading
@@ -121,3 +109,18 @@ class RabbitmqLogReader:
         await channel.basic_qos(prefetch_count=CREDIT)
         await channel.basic_consume(self._log, reading.arrive, arguments={OFFSET: start})
         return reading
+
+
+async def connected(settings: IngestSettings, name: str) -> AbstractConnection:
+    """A connection without a supervisor, for who only looks. Raises StreamUnavailable or Misconfigured."""
+    connection = connect(settings.rabbitmq, name)
+    try:
+        with broker_errors("can't connect"):
+            async with asyncio.timeout(settings.rabbitmq.connect_timeout_ms / 1000):
+                with refusals(settings.rabbitmq):
+                    await connection.connect()
+                await declare(connection, settings)
+    except BaseException:
+        await hang_up(connection)
+        raise
+    return connection

@@ -15,6 +15,10 @@ SOURCE_QUEUE_HEADER = "x-evnt-source-queue"
 REASON_HEADER = "x-evnt-error"
 
 
+#: A dead message's headers that a replay takes off again.
+MARKS = (SOURCE_QUEUE_HEADER, REASON_HEADER)
+
+
 def dead_queue(queue: QueueName) -> str:
     """Where poison of a queue goes, for an operator."""
     return f"{queue}.dead"

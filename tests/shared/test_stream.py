@@ -1,6 +1,7 @@
 """The contract of the stream port, on every transport."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -8,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from shared.settings import IngestSettings, SharedSettings, StreamLimits
-from shared.stream import open_log, open_publisher, open_subscriber
-from shared.stream.contract import Delivery, Message, MessageRefused, StreamUnavailable, Subscriber
+from shared.stream import open_dead_letters, open_log, open_publisher, open_subscriber
+from shared.stream.contract import DeadLetters, Delivery, Message, MessageRefused, StreamUnavailable, Subscriber
 
 #: Seconds after which something that must come has not come.
 PATIENCE_S = 20
@@ -190,6 +191,24 @@ async def test_buried_messages_leave_the_queue(settings: SharedSettings) -> None
         assert await subscriber.receive(10, 0.3) == []
 
 
+async def test_an_operator_finds_poison_with_its_reason_and_replays_it(settings: SharedSettings) -> None:
+    async with open_publisher(settings) as publisher, open_subscriber(settings, "raw", 10) as subscriber:
+        await publisher.publish("raw", some(3))
+        await subscriber.bury(await take(subscriber, 3), "can't be read")
+        async with open_dead_letters(settings, "raw") as dead:
+            for _ in range(2):
+                found = await dead.peek(2)
+                assert [m.message_id for m in found] == ["id-0", "id-1"]
+                assert found[0].body == a_message(0).body
+                assert found[0].headers == {"x-evnt-source-queue": "raw", "x-evnt-error": "can't be read"}
+            assert await dead.replay(1) == 1
+            (again,) = await take(subscriber, 1)
+            assert (again.message, again.attempts) == (a_message(0), 1)
+            assert len(await dead.peek(10)) == 2
+            assert await dead.purge() == 2
+            assert await dead.peek(10) == []
+
+
 async def test_a_full_queue_takes_no_more_and_loses_nothing(settings: SharedSettings) -> None:
     small = limited(settings, queue_max_bytes=50_000)
     async with open_publisher(small) as publisher:
@@ -233,7 +252,16 @@ async def test_poison_is_buried_after_the_delivery_limit(settings: SharedSetting
             attempts.append(delivery.attempts)
             await subscriber.release([delivery])
         assert attempts == [1, 2, 3, 4]
-        assert await subscriber.receive(10, 0.5) == []
+        async with open_dead_letters(patient, "raw") as dead:
+            await eventually(lambda: _has_letters(dead))
+            (letter,) = await dead.peek(10)
+        assert (letter.body, letter.headers["x-evnt-source-queue"]) == (a_message(0).body, "raw")
+        assert re.search("delivery.limit", str(letter.headers["x-evnt-error"]))
+        assert await subscriber.receive(10, 0.1) == []
+
+
+async def _has_letters(dead: DeadLetters) -> bool:
+    return bool(await dead.peek(1))
 
 
 async def test_bad_rows_are_loaded_once_and_read_again_and_again(settings: SharedSettings) -> None:

@@ -1,0 +1,64 @@
+"""Publishing to the embedded stream."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from shared.identity import Clock
+from shared.settings import StreamLimits
+from shared.stream import embedded_store as store
+from shared.stream.contract import Message, MessageRefused, StreamName, StreamUnavailable
+from shared.stream.embedded_thread import CommitThread
+from shared.stream.embedded_upkeep import Upkeep
+from shared.stream.topology import QUEUE_OF, log_of
+
+#: After a failed publish it says not ready for this long; then somebody has to try again.
+PAUSE_S = 1.0
+
+
+class EmbeddedPublisher:
+    """Appends to the file. Concurrent calls share commits."""
+
+    def __init__(self, thread: CommitThread, limits: StreamLimits, clock: Clock, upkeep: Upkeep) -> None:
+        self._thread = thread
+        self._limits = limits
+        self._clock = clock
+        self._upkeep = upkeep
+        self._paused_until = 0.0
+
+    @property
+    def ready(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._paused_until
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        for message in messages:
+            if len(message.body) > self._limits.message_max_bytes:
+                raise MessageRefused(f"a body of {len(message.body)} bytes is above {self._limits.message_max_bytes}")
+        try:
+            taken = await self._thread.write(self._put(stream, store.rows(messages)))
+        except StreamUnavailable:
+            self._pause()
+            raise
+        if not taken:
+            self._pause()
+            raise StreamUnavailable(f"queue {QUEUE_OF[stream]} is full: {self._limits.queue_max_bytes} bytes")
+
+    async def close(self) -> None:
+        await self._thread.close()
+        await asyncio.to_thread(self._upkeep.close)
+
+    def _pause(self) -> None:
+        self._paused_until = asyncio.get_running_loop().time() + PAUSE_S
+
+    def _put(self, stream: StreamName, rows: list[store.Row]) -> Callable[[sqlite3.Connection], bool]:
+        queue, log = QUEUE_OF[stream], log_of(stream, self._limits)
+
+        def put(connection: sqlite3.Connection) -> bool:
+            taken = store.put(connection, queue, rows, self._limits.queue_max_bytes)
+            if taken and log:
+                store.record(connection, log, rows, self._clock())
+            return taken
+
+        return put

@@ -1,0 +1,42 @@
+"""Looking into the embedded stream without consuming: its logs and its dead queues."""
+
+from shared.stream import embedded_store as store
+from shared.stream.contract import LogName, LogRecord, Message, QueueName
+from shared.stream.embedded_look import look
+from shared.stream.embedded_thread import CommitThread
+from shared.stream.topology import dead_queue
+
+
+class EmbeddedLogReader:
+    """Reads records by their row numbers."""
+
+    def __init__(self, thread: CommitThread, log: LogName) -> None:
+        self._thread = thread
+        self._log = log
+
+    async def read(self, after: int | None, limit: int, wait_s: float = 0) -> list[LogRecord]:
+        start = -1 if after is None else after
+        return await look(lambda: self._thread.read(lambda c: store.read(c, self._log, start, limit)), wait_s)
+
+    async def close(self) -> None:
+        await self._thread.close()
+
+
+class EmbeddedDeadLetters:
+    """The dead queue is a queue that nobody consumes."""
+
+    def __init__(self, thread: CommitThread, queue: QueueName) -> None:
+        self._thread = thread
+        self._queue = queue
+
+    async def peek(self, limit: int) -> list[Message]:
+        return await self._thread.read(lambda c: store.peek(c, dead_queue(self._queue), limit))
+
+    async def replay(self, limit: int) -> int:
+        return await self._thread.write(lambda c: store.move(c, dead_queue(self._queue), self._queue, limit))
+
+    async def purge(self) -> int:
+        return await self._thread.write(lambda c: store.purge(c, dead_queue(self._queue)))
+
+    async def close(self) -> None:
+        await self._thread.close()
