@@ -9,12 +9,16 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from collector.app import application
-from collector.commit import GroupCommit
+from collector.bridging import Bridges
+from collector.commit import Durable, GroupCommit
+from collector.gate import Gate
 from collector.handlers import Front
+from collector.intake import Intake
 from collector.listener import listening
 from collector.metrics import Metrics
 from collector.origins import Origins
 from collector.pages import Pages
+from collector.routes import Routes
 from collector.server import Server, server_headers
 from collector.settings import Settings
 from collector.spool import Spool, SpoolingPublisher
@@ -41,9 +45,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
     async with AsyncExitStack() as stack:
         durable = await stack.enter_async_context(_durable(settings, metrics))
         state = State(lambda: durable.trouble)
-        commit = GroupCommit(
-            durable, settings.collector.raw, Processor("evnt-collector", VERSION), now_ms, uuid7, metrics
-        )
+        commit = group_commit(settings, durable, metrics)
         stack.push_async_callback(commit.close)
         admin_settings = settings.collector.admin.model_copy(
             update={"port": settings.collector.admin.port and settings.collector.admin.port + worker}
@@ -51,7 +53,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         await stack.enter_async_context(
             admin("collector", admin_settings, registry, ready={"stream": lambda: state.unready})
         )
-        server = await stack.enter_async_context(_server(settings, state, commit, metrics))
+        server = await stack.enter_async_context(http_server(settings, state, commit, metrics))
         ports = await stack.enter_async_context(listening(server, settings.collector))
         log.info("started", host=settings.collector.host, ports=ports, mode=settings.ingest.mode)
         await stopping.wait()
@@ -59,6 +61,13 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         log.info("stopping", pre_termination_s=settings.collector.shutdown.pre_termination_seconds)
         await asyncio.sleep(settings.collector.shutdown.pre_termination_seconds)
     log.info("stopped")
+
+
+def group_commit(settings: Settings, durable: Durable, metrics: Metrics) -> GroupCommit:
+    """The way from records to messages."""
+    rules = settings.collector
+    processor = Processor("evnt-collector", VERSION)
+    return GroupCommit(durable, rules.raw, rules.timeouts.response_seconds, processor, now_ms, uuid7, metrics)
 
 
 @asynccontextmanager
@@ -102,7 +111,9 @@ async def _spool(settings: Settings, metrics: Metrics, target: Publisher) -> Asy
 
 
 @asynccontextmanager
-async def _server(settings: Settings, state: State, commit: GroupCommit, metrics: Metrics) -> AsyncIterator[web.Server]:
+async def http_server(
+    settings: Settings, state: State, commit: GroupCommit, metrics: Metrics
+) -> AsyncIterator[web.Server]:
     """The HTTP server: trackers' requests in front, the application behind."""
     log = logger("collector")
 
@@ -113,15 +124,18 @@ async def _server(settings: Settings, state: State, commit: GroupCommit, metrics
     processor = Processor("evnt-collector", VERSION)
     transport = "rabbitmq" if settings.ingest.mode == "rabbitmq" else "embedded"
     tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", processor, uuid4)
+    intake = Intake(settings, tracking, commit, now_ms, metrics)
+    pages = Pages(settings, state, time.monotonic)
+    bridges = Bridges(settings, intake, now_ms).routes()
     origins = Origins(settings.security, settings.collector.cors)
-    app = application(settings, Pages(settings, state, time.monotonic), [], headers, origins)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(application(settings, pages, bridges, [], headers, origins), access_log=None)
     await runner.setup()
     inner = runner.server
     try:
         if inner is None:
             raise RuntimeError("the application did not start")
-        front = Front(settings, tracking, commit, now_ms, metrics, headers, inner.request_handler)
+        gate = Gate(settings)
+        front = Front(Routes(settings), None if gate.open else gate, intake, metrics, headers, inner.request_handler)
         server = Server(front.serve, settings, metrics, report)
         server.request_factory = inner.request_factory
         yield server

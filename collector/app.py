@@ -2,36 +2,36 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp_cors
 from aiohttp import web
 
 from collector.answer import Headers
+from collector.intake import Refused
 from collector.origins import Origins
 from collector.pages import NOT_FOUND, Pages, text
 from collector.settings import Settings
 
+Routes = Iterable[web.AbstractRouteDef]
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Feature(Protocol):
-    """A part of the application that brings routes of its own."""
-
-    def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """The routes; pages of other origins may use them as the cross-origin policy says."""
-
-
 def application(
-    settings: Settings, pages: Pages, features: Iterable[Feature], headers: Headers, origins: Origins
+    settings: Settings, pages: Pages, bridges: Routes, features: Routes, headers: Headers, origins: Origins
 ) -> web.Application:
-    """Routes in the order in which they match; the last answers 404 to whatever is left, whatever the method."""
-    app = web.Application(middlewares=[_preflights(origins), _in_time(settings.collector.timeouts.response_seconds)])
+    """Routes in the order in which they match; the last answers 404 to whatever is left, whatever the method.
+
+    bridges say themselves which pages may read their answers, for features the cross-origin policy does.
+    """
+    limit_s = settings.collector.timeouts.response_seconds
+    app = web.Application(middlewares=[_preflights(origins), _refusals, _in_time(limit_s)])
     pages.add_to(app.router)
     if not settings.collector.enable_default_redirect:
         app.router.add_route("*", "/r/{any}", _redirects_disabled)
-    routes = [route for feature in features for route in feature.routes()]
-    shared = [*app.router.add_routes(routes), *_tracker_routes(app.router)]
+    app.router.add_routes(bridges)
+    shared = [*app.router.add_routes(features), *_tracker_routes(app.router)]
     cors: Any = aiohttp_cors
     config = cors.setup(app, defaults=origins.resource_options())
     for route in shared:
@@ -83,6 +83,16 @@ def _preflights(origins: Origins) -> Any:
         return response
 
     return middleware
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as refusal:
+        response = web.Response(status=refusal.status)
+        response.force_close()
+        return response
 
 
 def _in_time(limit_s: float) -> Any:

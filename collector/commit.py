@@ -19,15 +19,22 @@ class Durable(Protocol):
         """Return once they are durable. Raises StreamUnavailable or MessageRefused."""
 
 
+class TooLate(Exception):
+    """Not durable yet after the time that a client may be kept waiting; it may become so later."""
+
+
 class _Group:
-    __slots__ = ("bad", "good", "waiters")
+    __slots__ = ("bad", "good", "timer", "waiters")
 
     def __init__(self) -> None:
         self.good: list[bytes] = []
         self.bad: list[bytes] = []
         self.waiters: list[asyncio.Future[None]] = []
+        self.timer: asyncio.TimerHandle | None = None
 
-    def settle(self, error: StreamError | None) -> None:
+    def settle(self, error: StreamError | TooLate | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
         for waiter in self.waiters:
             if waiter.done():
                 continue
@@ -44,6 +51,7 @@ class GroupCommit:
         self,
         durable: Durable,
         settings: RawSettings,
+        response_seconds: float,
         processor: Processor,
         clock: Clock,
         new_id: NewId,
@@ -51,6 +59,7 @@ class GroupCommit:
     ) -> None:
         self._durable = durable
         self._settings = settings
+        self._response_seconds = response_seconds
         self._processor = processor
         self._clock = clock
         self._new_id = new_id
@@ -59,13 +68,15 @@ class GroupCommit:
         self._running: asyncio.Task[None] | None = None
 
     async def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
-        """Return once all of it is durable. Raises StreamUnavailable: nothing is known to be kept."""
+        """Return once all of it is durable. Raises StreamError: nothing is known to be kept; or TooLate."""
         group = self._open
         group.good += good
         group.bad += bad
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         group.waiters.append(waiter)
+        if group.timer is None:
+            group.timer = loop.call_later(self._response_seconds, group.settle, TooLate())
         if self._running is None:
             self._running = loop.create_task(self._run())
         await waiter

@@ -24,7 +24,7 @@ class Recorder:
     def record(self, hit: Hit, path: bytes, network_userid: str, now_ms: int) -> bytes:
         """One struct, under the path that the custom paths map to."""
         named = hit.named
-        address = UNKNOWN if hit.anonymous else self._addresses.find(named, hit.peer)
+        address = self.address(hit)
         content_type = None if hit.body is None else _lower(named.get(b"content-type"))
         return self._encoder.encode(
             address,
@@ -39,6 +39,10 @@ class Recorder:
             content_type=content_type,
             hostname=hostname(named.get(b"host")),
         )
+
+    def address(self, hit: Hit) -> bytes:
+        """The client's address, unless it asks to be anonymous."""
+        return UNKNOWN if hit.anonymous else self._addresses.find(hit.named, hit.peer)
 
     def header_lines(self, hit: Hit, content_type: bytes | None) -> list[bytes]:
         """`Name: value` in order of arrival, then the bare content type, where the enricher looks for it."""

@@ -1,6 +1,7 @@
 """From a request to its answer and what is kept of it. Pure: no sockets, no clock, no randomness of its own."""
 
 from base64 import b64encode
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from collector.address import ClientAddress
@@ -20,6 +21,10 @@ from shared.payload import CollectorPayload, Encoder, decode
 _PIXEL_HEADER = ("Content-Type", "image/gif")
 _TEXT_HEADER = ("Content-Type", "text/plain")
 _NO_CACHE = ("Cache-Control", "no-cache, no-store, must-revalidate")
+
+
+#: Network user id → the bodies to record.
+Bodies = Callable[[str], Iterable[bytes]]
 
 
 @dataclass(slots=True)
@@ -46,12 +51,15 @@ class Tracking:
         policy = f'policyref="{rules.p3p.policy_ref}", CP="{rules.p3p.cp}"'
         self._p3p: Headers = [("P3P", policy)] if rules.p3p.enabled else []
 
-    def serve(self, hit: Hit, path: bytes, now_ms: int) -> Outcome:
-        """Serve a request that is recorded under `path` at this time, Unix milliseconds."""
+    def serve(self, hit: Hit, path: bytes, now_ms: int, bodies: Bodies | None = None) -> Outcome:
+        """Serve a request that is recorded under `path` at this time, Unix milliseconds.
+
+        bodies: what to record instead of the body that came, one record each.
+        """
         unwritable = complaint(hit.query)
         if unwritable is not None:
             query = (hit.query or b"").decode("utf-8", "replace")
-            return Outcome(Answer(200, []), [], [self._generic_error(unwritable, query, now_ms)])
+            return Outcome(Answer(200, []), [], [self.generic_error(unwritable, query, now_ms)])
         visitor = self._visitors.recognise(hit, now_ms)
         redirect = path.startswith(b"/r/")
         if self._bounce.enabled and visitor.source == "new" and hit.pixel and not redirect:
@@ -61,15 +69,34 @@ class Tracking:
         answer = self._redirect(hit, visitor) if redirect else self._plain(hit, visitor)
         if visitor.opted_out:
             return Outcome(answer, [], [])
-        record = self._recorder.record(hit, path, visitor.network_userid, now_ms)
+        outcome = Outcome(answer, [], [])
+        for body in [hit.body] if bodies is None else bodies(visitor.network_userid):
+            hit.body = body
+            self._record(hit, path, visitor.network_userid, now_ms, outcome)
+        return outcome
+
+    def client_address(self, hit: Hit) -> bytes:
+        """The client's address as it would be recorded."""
+        return self._recorder.address(hit)
+
+    def generic_error(self, error: str, payload: str, now_ms: int) -> bytes:
+        """The bad row of something that is no payload."""
+        failure = {"timestamp": instant(now_ms), "errors": [error]}
+        return bad_row("generic_error", self._processor, failure, payload)
+
+    def _record(self, hit: Hit, path: bytes, network_userid: str, now_ms: int, outcome: Outcome) -> None:
+        record = self._recorder.record(hit, path, network_userid, now_ms)
         if len(record) < self._sizes.record and hit.damage is None and not hit.unread:
-            return Outcome(answer, [record], [])
-        return Outcome(answer, *self._exceptional(hit, record, now_ms))
+            outcome.good.append(record)
+            return
+        good, bad = self._exceptional(hit, record, now_ms)
+        outcome.good += good
+        outcome.bad += bad
 
     def _exceptional(self, hit: Hit, record: bytes, now_ms: int) -> tuple[list[bytes], list[bytes]]:
         """Records and bad rows of a request that can't be recorded as it is."""
         if hit.damage is not None:
-            return [], [self._generic_error(hit.damage, b64encode(hit.body or b"").decode(), now_ms)]
+            return [], [self.generic_error(hit.damage, b64encode(hit.body or b"").decode(), now_ms)]
         payload = next(payload for payload in decode(record) if isinstance(payload, CollectorPayload))
         if not hit.unread:
             return split_and_serialize(payload, self._sizes, self._processor, now_ms)
@@ -101,7 +128,3 @@ class Tracking:
         headers += self._p3p
         headers += self._origins.headers(origin.decode("latin-1") if origin is not None else None)
         return headers
-
-    def _generic_error(self, error: str, payload: str, now_ms: int) -> bytes:
-        failure = {"timestamp": instant(now_ms), "errors": [error]}
-        return bad_row("generic_error", self._processor, failure, payload)

@@ -1,0 +1,1 @@
+"""Calls of other vendors' libraries, turned into payloads as a tracker would have sent them."""

@@ -1,0 +1,116 @@
+"""The routes of the bridges."""
+
+import json
+from collections.abc import Iterable
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from collector.answer import Answer, Headers
+from collector.bridges import amplitude, analytics_js
+from collector.cookies import origin_hosts
+from collector.hit import Hit, split_target
+from collector.intake import Intake
+from collector.routes import TP2
+from collector.settings import Settings
+from collector.slices import NotJson
+from shared.identity import Clock
+
+_JSON = (b"Content-Type", b"application/json")
+
+
+class Bridges:
+    """Takes calls of analytics.js and of Amplitude's libraries, where they are switched on."""
+
+    def __init__(self, settings: Settings, intake: Intake, clock: Clock) -> None:
+        self._bridges = settings.collector.bridges
+        self._domains = settings.collector.cross_domain
+        self._intake = intake
+        self._clock = clock
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """The routes of what is switched on."""
+        if self._bridges.analytics_js:
+            yield web.post("/com.segment/v1/{letter}", self.analytics_js)
+            yield web.route("*", "/com.segment/v1/{letter}", self._other_analytics_js)
+        if self._bridges.amplitude:
+            for name in ("httpapi", "batch"):
+                yield web.post(f"/com.amplitude/2/{name}", self.amplitude)
+                yield web.options(f"/com.amplitude/2/{name}", self.amplitude_preflight)
+
+    async def analytics_js(self, request: web.Request) -> web.StreamResponse:
+        letter = request.match_info["letter"]
+        if letter not in analytics_js.CALLS:
+            return web.Response(status=400)
+        hit, text = await self._read(request)
+
+        def bodies(network_userid: str) -> list[bytes]:
+            return analytics_js.bodies(letter, text, hit.named.get(b"cookie"), network_userid)
+
+        try:
+            answer = await self._intake.keep(hit, TP2, bodies)
+        except NotJson as error:
+            await self._intake.complain(f"analytics.js call is not JSON: {error}", text)
+            return web.Response(status=400)
+        return _response(answer, {"success": True}, answer.headers)
+
+    async def _other_analytics_js(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=404 if request.match_info["letter"] in analytics_js.CALLS else 400)
+
+    async def amplitude(self, request: web.Request) -> web.StreamResponse:
+        if self._forbidden(request):
+            return _amplitude_error(403, "Origin not allowed")
+        hit, text = await self._read(request)
+        cors = self._cors(request)
+        size = len(hit.body or b"")
+        try:
+            events = amplitude.events(text)
+        except amplitude.BadCall as error:
+            await self._intake.complain(f"Amplitude call: {error}", text)
+            return _amplitude_error(400, str(error), cors)
+        address = self._intake.client_address(hit)
+        answer = await self._intake.keep(hit, TP2, lambda userid: amplitude.bodies(events, address, userid))
+        counts = {"events_ingested": len(events), "payload_size_bytes": size}
+        cookies = [header for header in answer.headers if header[0] in ("Set-Cookie", "Retry-After")]
+        return _response(answer, {"code": 200, **counts, "server_upload_time": self._clock()}, cors + cookies)
+
+    async def amplitude_preflight(self, request: web.Request) -> web.StreamResponse:
+        if self._forbidden(request):
+            return _amplitude_error(403, "Origin not allowed")
+        return web.Response(headers=self._cors(request))
+
+    async def _read(self, request: web.Request) -> tuple[Hit, str]:
+        _, query = split_target(request.raw_path.encode("utf-8", "surrogateescape"))
+        hit = await self._intake.hit(request, query)
+        text = (hit.body or b"").decode("utf-8", "replace")
+        # beacons say text/plain, which the enricher would refuse
+        hit.headers = [header for header in hit.headers if header[0].lower() != b"content-type"] + [_JSON]
+        hit.named[b"content-type"] = _JSON[1]
+        return hit, text
+
+    def _forbidden(self, request: web.Request) -> bool:
+        hosts = origin_hosts(request.headers.get("Origin"))
+        listed = self._domains.enabled and bool(hosts)
+        return listed and not any(amplitude.origin_allowed(self._domains.domains, host) for host in hosts)
+
+    def _cors(self, request: web.Request) -> Headers:
+        origins = request.headers.get("Origin", "").split()
+        return [
+            ("Access-Control-Allow-Origin", origins[0] if origins else "*"),
+            ("Access-Control-Allow-Methods", "POST, OPTIONS"),
+            ("Access-Control-Allow-Headers", "Content-Type, SP-Anonymous"),
+            ("Access-Control-Max-Age", "3600"),
+        ]
+
+
+def _response(answer: Answer, body: object, headers: Headers) -> web.Response:
+    """The library's kind of answer, when all went well."""
+    if answer.status != 200:
+        return web.Response(status=answer.status, headers=CIMultiDict(headers))
+    text = json.dumps(body, separators=(",", ":")).encode()
+    named = [header for header in headers if header[0] != "Content-Type"]
+    return web.Response(body=text, headers=CIMultiDict([*named, ("Content-Type", "application/json")]))
+
+
+def _amplitude_error(status: int, error: str, headers: Headers | None = None) -> web.Response:
+    return web.json_response({"code": status, "error": error}, status=status, headers=headers)

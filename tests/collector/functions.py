@@ -1,0 +1,306 @@
+"""The pure functions that unit vectors name: (input, expected, config) → asserts."""
+
+import base64
+import json
+import re
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from collector import cookies, queries, splitting
+from collector.address import ClientAddress
+from collector.bridges import analytics_js
+from collector.hit import Hit, split_target
+from collector.record import Recorder
+from collector.redirects import bounce_location
+from collector.routes import Routes
+from collector.settings import ClientIpSettings, DoNotTrackCookieSettings, Settings
+from collector.tracking import Outcome, Tracking
+from collector.visitor import Visitors, do_not_track
+from shared.badrow import Processor
+from shared.identity import uuid4
+from shared.payload import CollectorPayload, Encoder, decode
+from tests.collector.processes import process
+from tests.collector.snowplow_config import settings
+
+PROCESSOR = Processor("app", "version")
+TP2 = b"/com.snowplowanalytics.snowplow/tp2"
+
+#: What the Scala frameworks add to a request for themselves.
+SYNTHETIC = ("Raw-Request-URI", "Remote-Address", "Timeout-Access")
+
+
+def _hit(headers: list[tuple[str, str]], method: str = "POST", query: bytes | None = None, **more: Any) -> Hit:
+    sent = [(name.encode(), value.encode()) for name, value in headers if name not in SYNTHETIC]
+    target = "/a/b" + (f"?{query.decode()}" if query is not None else "")
+    return Hit(method, target, query, sent, more.pop("peer", b"192.0.2.1"), **more)
+
+
+def _tracking(rules: Settings) -> Tracking:
+    return Tracking(rules, "app-1.0.0-rabbitmq", PROCESSOR, uuid4)
+
+
+def raw_querystring(given: str | None, expected: str | None, _config: Any) -> None:
+    found = split_target(given.encode())[1] if given is not None else None
+    assert found == (expected.encode() if expected is not None else None)
+
+
+def read_cookie(given: dict[str, str], expected: str | None, _config: Any) -> None:
+    header = given.get("Cookie")
+    found = cookies.read(header.encode() if header is not None else None, given["cookie_name"].encode())
+    assert found == (expected.encode() if expected is not None else None)
+
+
+def opted_out(given: dict[str, Any], expected: bool, _config: Any) -> None:
+    rules = DoNotTrackCookieSettings(enabled=True, **given["config"]) if given["config"] else None
+    header = given.get("Cookie")
+    assert do_not_track(rules, header.encode() if header is not None else None) is expected
+
+
+def client_ip(given: dict[str, str | None], expected: str, _config: Any) -> None:
+    headers = [(name, value) for name, value in given.items() if name != "peer" and value is not None]
+    peer = given.get("peer")
+    hit = _hit(headers, peer=(peer or "").encode())
+    assert _recorder().address(hit).decode() == expected
+
+
+def _recorder() -> Recorder:
+    return Recorder(Encoder("app-version-kinesis"), ClientAddress(ClientIpSettings()))
+
+
+def query_params(given: str, expected: dict[str, str], _config: Any) -> None:
+    assert queries.parameters(given.encode()) == expected
+
+
+def build_event(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    headers = [(name, value) for name, value in given["headers"]]
+    named = {"User-Agent": "user_agent", "Referer": "referer", "Content-Type": "content_type"}
+    added = [(name, given[key]) for name, key in named.items() if given[key] is not None]
+    host = [("Host", given["hostname"])] if given["hostname"] is not None else []
+    anonymous = [("SP-Anonymous", "*")] if given.get("anonymous") else []
+    query = given["querystring"]
+    body = given["body"]
+    hit = _hit(
+        [*headers, *added, *host, *anonymous, *[("X-Real-Ip", given["ip"])]],
+        query=query.encode() if query is not None else None,
+        body=body.encode() if body is not None else None,
+    )
+    record = _recorder().record(hit, given["path"].encode(), given["nuid"], 0)
+    (payload,) = decode(record)
+    assert isinstance(payload, CollectorPayload)
+    of_request = ("User-Agent", "Referer", "Content-Type", "Host", "SP-Anonymous", "X-Real-Ip")
+    payload.headers = [line for line in payload.headers or [] if not line.startswith(of_request)]
+    _compare(payload, expected | {"ipAddress": payload.ip_address})
+
+
+def _compare(payload: CollectorPayload, expected: dict[str, Any]) -> None:
+    for name, value in expected.items():
+        ours = "network_userid" if name == "networkUserId" else re.sub("([A-Z])", r"_\1", name).lower()
+        assert getattr(payload, ours) == value, name
+
+
+def sink_event(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    good, bad = _split({"payload": given["payload"], "maxBytes": 2**31 - 1})
+    assert (len(good), len(bad)) == (expected["good"], expected["bad"])
+    _compare(good[0], given["payload"])
+
+
+def sink_bad(_given: Any, expected: dict[str, Any], _config: Any) -> None:
+    row = _tracking(settings({})).generic_error("IllegalQueryString", "", 0)
+    assert expected["bad"] == 1
+    assert json.dumps(json.loads(row), separators=(",", ":")).encode() == row
+
+
+def http_response(given: dict[str, Any], expected: dict[str, Any], config: Any) -> None:
+    rules = settings(config | {"cookieBounce": {"enabled": given["bounce"], "name": "bounce"}})
+    query = "&".join(f"{name}={value}" for name, value in given["params"].items()).encode()
+    hit = _hit([], "GET" if given["pixel"] else "POST", query, body=None if given["pixel"] else b"")
+    outcome = _tracking(rules).serve(hit, b"/r/tp2" if given["redirect"] else TP2, 0)
+    _check_answer(outcome, expected)
+
+
+def usual_response(given: dict[str, Any], expected: dict[str, Any], config: Any) -> None:
+    if "analyticsjs" in given:
+        assert expected["body"] == '{"success":true}'  # the route answers it: see the http vectors
+        assert given["analyticsjs"] in [name for name, _ in analytics_js.CALLS.values()]
+        return
+    http_response({**given, "redirect": False, "params": {}}, expected, config)
+
+
+def _check_answer(outcome: Outcome, expected: dict[str, Any]) -> None:
+    answer = outcome.answer
+    assert answer.status == expected["status"]
+    headers = dict(answer.headers)
+    for name, value in expected.get("headers", {}).items():
+        assert headers[name] == value
+    if "Location" in expected.get("headers", {}):
+        assert answer.headers[0][0] == "Location"
+    if "body_base64" in expected:
+        assert answer.body == base64.b64decode(expected["body_base64"])
+    if "body" in expected:
+        assert answer.body.decode() == expected["body"]
+
+
+def bounce(given: dict[str, Any], expected: str | None, _config: Any) -> None:
+    query = "&".join(f"{name}={value}" for name, value in given.get("params", {}).items())
+    target = given["uri"].removeprefix("http:") + (f"?{query}" if query else "")
+    assert (bounce_location(target, given["name"]) if given["bounce"] else None) == expected
+
+
+def payload_headers(given: dict[str, Any], expected: list[str], _config: Any) -> None:
+    anonymous = [("SP-Anonymous", "*")] if given["anonymous"] else []
+    hit = _hit([*((name, value) for name, value in given["headers"]), *anonymous], "GET")
+    lines = [line.decode() for line in _recorder().header_lines(hit, None)]
+    assert [line for line in lines if line != "SP-Anonymous: *"] == expected
+
+
+def network_user_id(given: dict[str, Any], expected: str | None, config: Any) -> None:
+    rules = settings(config)
+    headers = [("Cookie", f"sp={given['cookie']}")] if given.get("cookie") is not None else []
+    if given.get("SP-Anonymous") is not None:
+        headers.append(("SP-Anonymous", given["SP-Anonymous"]))
+    query = given.get("query")
+    hit = _hit(headers, query=query.encode() if query is not None else None)
+    visitor = Visitors(rules.collector, lambda: "new").recognise(hit, 0)
+    assert visitor.network_userid == (expected if expected is not None else "new")
+
+
+def cookie_domain(given: dict[str, Any], expected: str | None, _config: Any) -> None:
+    assert cookies.domain(given["domains"] or [], given["fallbackDomain"], given["Origin"]) == expected
+
+
+def origin_hosts(given: str | None, expected: list[str], _config: Any) -> None:
+    assert cookies.origin_hosts(given) == expected
+
+
+def domain_match(given: Any, expected: bool, _config: Any) -> None:
+    host, domain = _pair(given)
+    assert cookies.domain_matches(host, domain) is expected
+
+
+def _pair(given: Any) -> tuple[str, str]:
+    if isinstance(given, dict):
+        host = given.get("host") or given.get("origin")
+        domain = given.get("domain") or given.get("cookie_domain")
+        assert isinstance(host, str)
+        assert isinstance(domain, str)
+        return host, domain
+    host, domain = given
+    return host, domain
+
+
+def determine_path(given: str, expected: str, config: Any) -> None:
+    found = Routes(settings(config)).recorded_path("POST", given.encode())
+    assert found == expected.encode()
+
+
+def split(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    """As sets: nobody depends on the order, which is reversed upstream."""
+    batches, failed = splitting.split([json.dumps(event) for event in given["events"]], given["maximum"])
+    assert given["join"] == 1
+    assert sorted(len(batch) for batch in batches) == sorted(len(batch) for batch in expected["good"])
+    assert sorted(json.loads(event) for batch in batches for event in batch) == sorted(
+        event for batch in expected["good"] for event in batch
+    )
+    assert [json.loads(event) for event in failed] == expected["failed"]
+
+
+def split_and_serialize(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    good, rows = _split(given)
+    assert len(good) == expected.get("good", len(good))
+    assert len(rows) == expected.get("bad", len(rows))
+    if "size_violation" in expected:
+        _check_violation(json.loads(rows[0])["data"], expected["size_violation"])
+    for text in (value for key, value in expected.items() if key.startswith("good[")):
+        assert text == "decodes to an empty payload"
+        assert good[0] == CollectorPayload()
+
+
+def _split(given: dict[str, Any]) -> tuple[list[CollectorPayload], list[bytes]]:
+    names = {"networkUserId": "network_userid"}
+    fields = {names.get(key, re.sub("([A-Z])", r"_\1", key).lower()): value for key, value in given["payload"].items()}
+    sizes = splitting.Sizes(given["maxBytes"], given.get("maxPayloadSize", 2**31 - 1))
+    good, bad = splitting.split_and_serialize(CollectorPayload(**fields), sizes, PROCESSOR, 0)
+    payloads = [payload for record in good for payload in decode(record)]
+    return [payload for payload in payloads if isinstance(payload, CollectorPayload)], bad
+
+
+def _check_violation(data: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = data["failure"] | {"payload": data["payload"], "processor": data["processor"]}
+    for name, value in expected.items():
+        assert found[name] == value, name
+
+
+def clean_cookie_header(given: str, expected: str | None, _config: Any) -> None:
+    found = cookies.clean(given.encode())
+    assert (found.decode() if found is not None else None) == expected
+
+
+def load_config(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    ours = {key: value for key, value in given.items() if key in ("interface", "port", "cookie", "hsts", "paths")}
+    if expected["ok"]:
+        settings(ours)
+        return
+    with pytest.raises(ValidationError) as raised:
+        settings(ours)
+    (error,) = raised.value.errors()
+    words = error["msg"].removeprefix("Value error, ")
+    name = {"fallback_domain": "fallbackDomain"}[str(error["loc"][-1])]
+    assert f"{name} {words}".startswith(expected["error_starts_with"])
+
+
+def bridge(rules: Settings, vector: dict[str, Any], hit: Hit) -> None:
+    """Service vectors of the analytics.js bridge."""
+    letter = vector["request"]["path"].rpartition("/")[2]
+
+    def bodies(network_userid: str) -> list[bytes]:
+        return analytics_js.bodies(letter, vector["request"]["body"], None, network_userid)
+
+    outcome = _tracking(rules).serve(hit, TP2, 0, bodies)
+    assert outcome.answer.status == 200
+    assert len(outcome.good) == vector["emitted"]["good"]
+    assert len(outcome.bad) == vector["emitted"]["bad"]
+    (payload,) = decode(outcome.good[0])
+    assert isinstance(payload, CollectorPayload)
+    assert payload.body
+
+
+def shutdown(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    """A real process; the word it says last is ours."""
+    began = time.monotonic()
+    with process() as running:
+        running.send_signal(getattr(signal, given["signal"]))
+        _, log = running.communicate(timeout=expected["exits_within_s"])
+    assert running.returncode == 0
+    assert time.monotonic() - began < expected["exits_within_s"]
+    assert "stopped" in log
+
+
+FUNCTIONS: dict[str, Callable[[Any, Any, Any], None]] = {
+    "raw_querystring": raw_querystring,
+    "read_cookie": read_cookie,
+    "do_not_track": opted_out,
+    "client_ip": client_ip,
+    "query_params": query_params,
+    "build_event": build_event,
+    "sink_event": sink_event,
+    "sink_bad": sink_bad,
+    "http_response": http_response,
+    "usual_response": usual_response,
+    "bounce_location": bounce,
+    "payload_headers": payload_headers,
+    "network_user_id": network_user_id,
+    "cookie_domain": cookie_domain,
+    "origin_hosts": origin_hosts,
+    "domain_match": domain_match,
+    "determine_path": determine_path,
+    "split": split,
+    "split_and_serialize": split_and_serialize,
+    "clean_cookie_header": clean_cookie_header,
+    "load_config": load_config,
+    "shutdown": shutdown,
+}

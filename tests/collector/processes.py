@@ -1,0 +1,63 @@
+"""The collector as a process of its own."""
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from shared.settings import environment
+from tests.vectors import ROOT
+
+#: Seconds for a process to start on a busy machine.
+START_S = 30
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def process(
+    variables: Mapping[str, str] | None = None, *, port: int | None = None, data_dir: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """`python -m collector`, ready; killed at the end if it still runs."""
+    port = port or free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        variables_of_process = {
+            **environment(),
+            "EVNT_DATA_DIR": str(data_dir or folder),
+            "EVNT_COLLECTOR__PORT": str(port),
+            "EVNT_COLLECTOR__ADMIN__PORT": "0",
+            **(variables or {}),
+        }
+        command = [sys.executable, "-m", "collector"]
+        running = subprocess.Popen(command, cwd=ROOT, env=variables_of_process, stderr=subprocess.PIPE, text=True)
+        try:
+            _wait(running, port)
+            yield running
+        finally:
+            running.kill()
+            running.wait()
+            if running.stderr:
+                running.stderr.close()
+
+
+def _wait(running: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if running.poll() is not None:
+            raise AssertionError(f"the collector left with {running.returncode}: {running.communicate()[1]}")
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                return
+        except (URLError, OSError):
+            time.sleep(0.05)
+    raise AssertionError("the collector did not start")

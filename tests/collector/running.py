@@ -1,0 +1,48 @@
+"""A collector's HTTP server on a socket, its stream in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from collector.__main__ import group_commit, http_server
+from collector.listener import listening
+from collector.metrics import Metrics
+from collector.settings import Settings
+from collector.spool import SpoolingPublisher
+from collector.state import State
+from tests.collector.stream import MemoryPublisher
+
+
+@dataclass
+class Running:
+    """What a test can look at."""
+
+    port: int
+    publisher: MemoryPublisher
+    state: State
+    metrics: Metrics
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def collector(settings: Settings, publisher: MemoryPublisher | None = None) -> AsyncIterator[Running]:
+    """Serve until the context ends; port 0 in the settings takes a free one."""
+    publisher = publisher or MemoryPublisher()
+    metrics = Metrics()
+    durable = SpoolingPublisher(publisher, None, 5, lambda _away: None)
+    commit = group_commit(settings, durable, metrics)
+    state = State(lambda: durable.trouble)
+    async with (
+        http_server(settings, state, commit, metrics) as server,
+        listening(server, settings.collector) as ports,
+    ):
+        yield Running(ports[0], publisher, state, metrics)
+    await commit.close()
+
+
+def plain(**section: object) -> Settings:
+    """Default settings on a free port, but for what is given of the collector's section."""
+    return Settings.model_validate({"collector": {"port": 0, "admin": {"port": 0}, **section}})
