@@ -1,0 +1,95 @@
+"""`make run`, as a new user types it, on free ports and a folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.repo.tree import ROOT
+
+OPTIONS = ("COLLECTOR__PORT", "COLLECTOR__ADMIN__PORT", "ENRICHER__ADMIN__PORT", "LOADER__ADMIN__PORT")
+WAREHOUSE = "CLICKHOUSE__CONNECTION__PORT"
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def environment(folder: Path) -> dict[str, str]:
+    names = (*OPTIONS, WAREHOUSE)
+    ports = {f"EVNT_{name}": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("EVNT_")}
+    return {**plain, **ports, "EVNT_DATA_DIR": str(folder / "var"), "PYTHONUNBUFFERED": "1"}
+
+
+def start(variables: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "scripts.run"]
+        return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, WAREHOUSE])
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, option: str) -> None:
+    variables = environment(tmp_path)
+    with socket.create_server(("127.0.0.1", int(variables[f"EVNT_{option}"]))):
+        assert start(variables, tmp_path / "log").wait(30) == 1
+    said = (tmp_path / "log").read_text()
+    assert said.startswith(f"evnt: port {variables[f'EVNT_{option}']} on 127.0.0.1, meant for the ")
+    assert f"EVNT_{option}" in said
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_wrong_configuration_is_told_before_anything_starts(tmp_path: Path) -> None:
+    assert start({**environment(tmp_path), "EVNT_COLECTOR__PORT": "1"}, tmp_path / "log").wait(30) == 1
+    assert "did you mean collector?" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+def test_the_welcome_works_and_a_second_run_finds_the_data(tmp_path: Path) -> None:
+    variables = environment(tmp_path)
+    log = tmp_path / "log"
+    for rows in (1, 2):
+        process = start(variables, log)
+        try:
+            wait_until(lambda: log.read_text().count("evnt is ready") == rows, process, log)  # noqa: B023 - called at once
+            send(variables)
+            wait_until(lambda: count(variables) == rows, process, log)  # noqa: B023 - called at once
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(30)
+        assert code == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert "SIGKILL" not in log.read_text()
+
+
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def send(variables: dict[str, str]) -> None:
+    query = "e=pv&p=web&aid=try&page=Hello&url=http%3A%2F%2Fexample.com%2F"
+    with urlopen(f"http://127.0.0.1:{variables['EVNT_COLLECTOR__PORT']}/i?{query}", timeout=10) as answer:
+        assert answer.status == 200
+
+
+def count(variables: dict[str, str]) -> int:
+    query = "SELECT+count()+FROM+events_unique+WHERE+page_title='Hello'"
+    url = f"http://127.0.0.1:{variables[f'EVNT_{WAREHOUSE}']}/?database=evnt&query={query}"
+    with urlopen(url, timeout=10) as answer:
+        return int(answer.read())
