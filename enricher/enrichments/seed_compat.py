@@ -97,9 +97,10 @@ def _amp_linker(draft: Draft) -> Mapping[str, Any]:
 
 def linker(text: str) -> dict[str, str]:
     """`1*checksum*key*value*…` with values in base64 that pads with dots; the checksum is not judged."""
-    version, _, *pairs = (text.split("*") + ["", ""])[: max(2, text.count("*") + 1)]
+    version, *rest = text.split("*")
     if version != "1":
         return {}
+    pairs = rest[1:]
     return {key: _base64(value) for key, value in zip(pairs[::2], pairs[1::2], strict=False)}
 
 

@@ -278,7 +278,7 @@ def miscounted(expected: Expected, count: int) -> str | None:
 
 def contexts(output: Output, rows: Sequence[Mapping[str, Any]]) -> list[Entity]:
     """The entities of rows whose number is right."""
-    rename = _RENAMES[output.json_.property_names]
+    rename = RENAMES[output.json_.property_names]
     objects = [{rename(label): value(cell) for label, cell in row.items()} for row in rows]
     if output.json_.describes == "ALL_ROWS" and output.expected_rows in ("AT_LEAST_ONE", "AT_LEAST_ZERO"):
         return [Entity(output.json_.schema_, objects)]
@@ -316,7 +316,8 @@ def _snake(label: str) -> str:
     return re.sub(r"[A-Z\d]", lambda found: f"_{found[0].lower()}", label)
 
 
-_RENAMES: dict[str, Callable[[str], str]] = {
+#: How a column label becomes a property name.
+RENAMES: dict[str, Callable[[str], str]] = {
     "AS_IS": str,
     "CAMEL_CASE": _camel,
     "PASCAL_CASE": _pascal,

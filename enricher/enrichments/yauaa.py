@@ -33,6 +33,8 @@ _AGENTS = {
     "Chrome Mobile WebView": "Chrome Webview",
     "Firefox Mobile": "Firefox",
     "Firefox iOS": "Firefox",
+    "Firefox Beta": "Firefox",
+    "Firefox Alpha": "Firefox",
     "Edge Mobile": "Edge",
     "IE": "Internet Explorer",
     "IE Mobile": "Internet Explorer",
@@ -48,6 +50,7 @@ _MOBILE_SYSTEMS = frozenset(
 _DESKTOP_SYSTEMS = frozenset(
     ("Windows NT", "Mac OS", "Linux", "Ubuntu", "Debian", "Fedora", "Chrome OS", "FreeBSD", "OpenBSD", "NetBSD")
 )
+_CONSOLE = "Game Console"
 _CONSOLES = ("PlayStation", "Xbox", "Nintendo")
 _TELEVISIONS = re.compile(r"\b(smart-?tv|googletv|appletv|hbbtv|tv)\b", re.IGNORECASE)
 _ROBOTS_OF = {"Googlebot": "Google", "bingbot": "Bing", "AdsBot-Google": "Google"}
@@ -95,7 +98,10 @@ def context(useragent: str, hints: Mapping[str, str], parse: Parse, is_robot: Ca
     if is_robot(useragent):
         return _robot(result)
     data = {"deviceClass": _device_class(useragent, result, hints), **_device(result, hints)}
-    return data | _system(result, hints) | _agent(result, hints)
+    data |= _system(result, hints) | _agent(result, hints)
+    if data["deviceClass"] == _CONSOLE and "deviceName" in data:
+        data |= {"operatingSystemClass": _CONSOLE, "operatingSystemName": data["deviceName"]}
+    return data
 
 
 def _robot(result: PartialResult) -> dict[str, str]:
@@ -118,7 +124,7 @@ def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str
     family = result.device.family if result.device else ""
     system = _system_name(result)
     if any(console in family for console in _CONSOLES):
-        return "Game Console"
+        return _CONSOLE
     if _TELEVISIONS.search(useragent):
         return "TV"
     if "Watch" in family:
@@ -133,8 +139,9 @@ def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str
 def _device(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
     brand = result.device.brand if result.device else None
     model = hints.get("sec-ch-ua-model", "").strip('"') or (result.device.model if result.device else None)
-    if not brand or not model or brand == "Generic":
+    if not brand or not model or brand.startswith("Generic"):
         return {}
+    brand = "Google" if model.startswith("Nexus ") else brand
     name = model if model.lower().startswith(brand.lower()) else f"{brand} {model}"
     return {"deviceBrand": brand, "deviceName": name}
 

@@ -1,13 +1,16 @@
 """Drafts as the pipeline would hand them over, from what a test says of the event."""
 
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from enricher.enrichments.contract import Draft, Entity, Patch
+from enricher.enrichments.javascript_script import envelope
 from shared.event import FIELDS, INDEX, WIDTH
 from shared.payload import CollectorPayload
 
+_UNSTRUCT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
 _JSON_COLUMNS = ("contexts", "unstruct_event", "derived_contexts")
 
 
@@ -26,13 +29,18 @@ def draft(
         if name in INDEX and name not in _JSON_COLUMNS:
             values[INDEX[name]] = "" if value is None else str(value)
     lines = list(headers)
+    attached = entities(contexts)
+    if attached:
+        values[INDEX["contexts"]] = envelope(attached)
+    if unstruct:
+        values[INDEX["unstruct_event"]] = json.dumps({"schema": _UNSTRUCT, "data": unstruct})
     return Draft(
         values=values,
         parameters=parameters or {},
         payload=CollectorPayload(headers=lines, user_agent=None),
         headers=[(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)],
         page_query=query,
-        contexts=entities(contexts),
+        contexts=attached,
         event=entities([unstruct])[0] if unstruct else None,
         derived=entities(derived),
     )
@@ -57,7 +65,12 @@ def value(column: str, text: str) -> Any:
     kind = next(field.kind for field in FIELDS if field.name == column)
     if not text:
         return None
-    return float(text) if kind == "float" else int(text) if kind in ("int", "bool") else text
+    return float32(float(text)) if kind == "float" else int(text) if kind in ("int", "bool") else text
+
+
+def float32(number: float) -> float:
+    """The number as 32 bits keep it: several decimals stand for the same one."""
+    return float(struct.unpack("f", struct.pack("f", number))[0])
 
 
 def applied(before: Draft, patch: Patch | None) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""Every vector of the field: the same configuration and input, the same answer."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enricher.enrichments import ORDER
+from enricher.enrichments.contract import Failure
+from tests.enricher.enrichments.cases import RUNNERS, Case, Failed
+from tests.enricher.enrichments.drafts import float32
+from tests.vectors import vectors
+
+_PLACE = ("geo_latitude", "geo_longitude")
+_IDENTIFIERS = {getattr(step.module, "IDENTIFIER", step.name) for step in ORDER}
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("vector", vectors("enrichments"))
+def test_enrichment(vector: dict[str, Any], tmp_path: Path) -> None:
+    if vector.get("match") == "live":
+        pytest.skip("needs a service on the internet")
+    run = RUNNERS[vector["enrichment"].split()[0]]
+    if "error" not in vector:
+        compare(vector["expected"], run(Case(vector, tmp_path)), vector.get("match"))
+        return
+    with pytest.raises(Failed) as failed:
+        run(Case(vector, tmp_path))
+    explain(vector["error"], failed.value)
+
+
+def compare(expected: Any, actual: dict[str, Any], match: str | None) -> None:
+    """`expected` names the parts that count; `match` says how to compare them."""
+    if match == "subset:contexts[0].data":
+        data = actual["contexts"][0]["data"]
+        assert {name: data.get(name) for name in expected} == expected
+    elif match == "unordered":
+        for name, wanted in expected.items():
+            assert Counter(map(_canonical, actual[name])) == Counter(map(_canonical, wanted))
+    elif match == "subset":
+        assert _listed(expected, actual) == _float32(expected)
+    else:
+        assert match is None
+        for name, wanted in expected.items():
+            found = _listed(wanted, actual[name]) if _is_event(actual[name]) else actual[name]
+            assert found == _float32(wanted)
+
+
+def _is_event(found: Any) -> bool:
+    """All columns of an event: those that a vector names count."""
+    return isinstance(found, dict) and "app_id" in found and "schema" not in found
+
+
+def _listed(wanted: Any, found: Any) -> Any:
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return {name: _listed(part, found.get(name)) for name, part in wanted.items()}
+    return found
+
+
+def _float32(wanted: Any) -> Any:
+    """Places in 32 bits, as the columns hold them."""
+    if not isinstance(wanted, dict):
+        return wanted
+    return {
+        name: float32(part) if name in _PLACE and part is not None else _float32(part) for name, part in wanted.items()
+    }
+
+
+def _canonical(document: Any) -> str:
+    return json.dumps(document, sort_keys=True)
+
+
+def explain(error: dict[str, Any], failed: Failed) -> None:
+    """The vector's words about an error, each of those that are there."""
+    if error.get("stage") in ("config", "init"):
+        assert failed.stage == "config"
+    if "enrichment_identifier" in error:
+        assert error["enrichment_identifier"] in _IDENTIFIERS
+    for word, holds in _WORDS.items():
+        if word in error:
+            assert holds(error[word], failed), (word, error[word], failed.messages)
+    for name in ("field", "value", "expectation"):
+        if name in error:
+            (failure,) = failed.failures
+            assert {"field": failure.field, "value": failure.value, "expectation": failure.message}[name] == error[name]
+    wanted = error.get("failures", failed.failures)
+    for one, failure in zip(wanted, failed.failures, strict=True):
+        _explain_failure(one, failure)
+
+
+_WORDS: dict[str, Callable[[Any, Failed], bool]] = {
+    "contains": lambda word, failed: any(word in message for message in failed.messages),
+    "equals": lambda word, failed: word in failed.messages,
+    "startswith": lambda word, failed: any(message.startswith(word) for message in failed.messages),
+    "count": lambda word, failed: len(failed.messages) == word,
+}
+
+
+def _explain_failure(wanted: Any, failure: Failure) -> None:
+    if isinstance(wanted, Failure):
+        return
+    if isinstance(wanted, str):
+        assert failure.message == wanted
+        return
+    if wanted.get("message") == "InputData":
+        assert (failure.field, failure.value) == (wanted["field"], wanted["value"])
+        assert failure.message == wanted["expectation"]
+    if "error" in wanted:
+        assert failure.message == wanted["error"]
+    if "contains" in wanted:
+        assert wanted["contains"] in failure.message
