@@ -67,7 +67,6 @@ class EventsTable(TableSettings):
         partition_by="toYYYYMM(collector_tstamp)",
         primary_key="app_id, event_name, toStartOfHour(collector_tstamp)",
         order_by="app_id, event_name, toStartOfHour(collector_tstamp), event_id, event_fingerprint",
-        ttl="toDateTime(collector_tstamp) + INTERVAL 25 MONTH DELETE",
     )
     distributed: DistributedTable = DistributedTable(sample_by="cityHash64(event_id)")
 
@@ -86,7 +85,7 @@ class BadRowsTable(TableSettings):
         engine="ReplacingMergeTree(load_tstamp)",
         partition_by="toYYYYMM(received)",
         order_by="type, toStartOfHour(received), id",
-        ttl="toDateTime(received) + INTERVAL 90 DAY DELETE",
+        ttl="toDateTime(load_tstamp) + INTERVAL 90 DAY DELETE",
     )
     distributed: DistributedTable = DistributedTable(sample_by="cityHash64(id)")
 
@@ -111,12 +110,26 @@ class TablesSettings(Section):
     evnt: CompatibilityView = CompatibilityView()
 
 
+class CodecSettings(Section):
+    """Compression of columns on disk, as the arguments of CODEC; empty: the server's own."""
+
+    timestamp: str = "Delta, ZSTD(1)"
+    """Columns of times."""
+    text: str = "ZSTD(1)"
+    """Columns of texts that differ from row to row."""
+    schema_data: str = "ZSTD(1)"
+    """Columns for the data of schemas."""
+    archive: str = "ZSTD(6)"
+    """Payloads of bad rows."""
+
+
 class ConfigurationSettings(Section):
     database: str = "evnt"
     """Database of all tables; created where it is missing."""
     cluster_name: str = ""
     """Cluster to create replicated and distributed tables on; empty: one server."""
     tables: TablesSettings = TablesSettings()
+    codecs: CodecSettings = CodecSettings()
     migrate_at_start: bool = True
     """Let a starting loader create and widen tables; otherwise it stops where `evnt db migrate` is due."""
     deduplication_window: int = Field(default=10_000, ge=0)

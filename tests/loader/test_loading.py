@@ -180,10 +180,11 @@ async def test_a_bad_row_is_published_before_the_chunk_may_be_acked() -> None:
 
 async def test_a_bad_row_made_twice_has_one_id() -> None:
     bench = Bench()
-    for _ in range(2):
-        await bench.loading([delivery(b"broken")])
-    first, second = (message.message_id for _, message in bench.publisher.published)
-    assert first == second
+    for name in ("a", "a", "b"):
+        await bench.loading([delivery(b"broken\nbroken", name)])
+    made = [message.message_id for _, message in bench.publisher.published]
+    assert made[:2] == made[2:4]
+    assert len(set(made)) == 4
 
 
 async def test_json_that_was_cut_wrongly_is_parsed_once_it_is_refused() -> None:

@@ -1,0 +1,116 @@
+"""What a ClickHouse error asks of the loader. Pure: the server's text in, the exception to raise out."""
+
+import re
+
+from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, Unavailable
+from shared.process import Misconfigured
+
+_CODE = re.compile(r"Code: (\d+)\. ")
+
+#: A value that can't be read as the type of its column, or can't be stored in it.
+_ROWS = frozenset(
+    {
+        6,
+        25,
+        26,
+        27,
+        33,
+        38,
+        41,
+        43,
+        53,
+        69,
+        70,
+        72,
+        117,
+        128,
+        130,
+        131,
+        167,
+        190,
+        306,
+        321,
+        349,
+        376,
+        407,
+        467,
+        469,
+        675,
+        676,
+    }
+)
+
+#: No such column: in the statement, or in the first line of the data.
+_NO_COLUMN = 16
+_UNKNOWN_FIELD = re.compile(r"Unknown field found in \w+ header")
+
+#: Credentials, rights, missing tables, statements that this server does not understand.
+_OPERATOR = frozenset(
+    {
+        36,
+        46,
+        47,
+        48,
+        50,
+        56,
+        57,
+        60,
+        62,
+        63,
+        73,
+        80,
+        81,
+        115,
+        122,
+        164,
+        170,
+        192,
+        193,
+        194,
+        291,
+        344,
+        452,
+        497,
+        516,
+        701,
+    }
+)
+
+#: Another loader changes the same table or view at this moment: the same statement may succeed the next time.
+_RACES = frozenset({57, 60, 82, 341, 473, 517})
+
+_PATH = re.compile(r"\(while reading path (?P<path>.+?)\)(?=[.:,])")
+_COLUMN = re.compile(r"^Column \d+,\s+name: (?P<name>\S+?),\s", re.MULTILINE)
+
+
+def of_insert(text: str) -> Exception:
+    """The duty that follows from a refused INSERT. An unknown error holds the batch: it may be an outage."""
+    code = _code(text)
+    if code == _NO_COLUMN or _UNKNOWN_FIELD.search(text):
+        return ColumnMissing(text)
+    if code in _ROWS:
+        return _hint(text) or RowsRefused(text)
+    return of_statement(text) if code in _OPERATOR else Unavailable(text)
+
+
+def of_statement(text: str) -> Exception:
+    """The duty that follows from any other refused statement."""
+    return (
+        Misconfigured(f"ClickHouse: {text}") if _code(text) in _OPERATOR | _ROWS | {_NO_COLUMN} else Unavailable(text)
+    )
+
+
+def raced(text: str) -> bool:
+    """Whether a statement that can run twice may have failed for another one's sake."""
+    return _code(text) in _RACES
+
+
+def _code(text: str) -> int | None:
+    found = _CODE.search(text)
+    return int(found[1]) if found else None
+
+
+def _hint(text: str) -> HintRefused | None:
+    """The server names the path, and lists the columns of the row up to the one it could not read."""
+    path, columns = _PATH.search(text), _COLUMN.findall(text.partition("ERROR")[0])
+    return HintRefused(text, columns[-1], path["path"]) if path and columns else None
