@@ -3,7 +3,8 @@
 Generators: what they yield is a schema that is not cached, what they are sent is its Resolution.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+import json
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from enricher.enrichments.contract import Entity, Query
 from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution
 from enricher.selfdescribing import SelfDescribing, self_describing
 from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
+from shared.event import INDEX
 from shared.schema import SchemaCriterion, SchemaKey
 
 #: What is known of a schema without asking anybody: Resolver.cached.
@@ -82,8 +84,7 @@ def recheck(source: str, entities: Iterable[Entity], cached: Cached) -> Generato
         if resolution is None:
             found = self_describing({"schema": entity.schema, "data": entity.data})
             if isinstance(found, str):
-                json = {"schema": entity.schema, "data": entity.data}
-                checked.violations.append(NotIglu(source, json, found))
+                checked.violations.append(NotIglu(source, {"schema": entity.schema, "data": entity.data}, found))
                 continue
             resolution = yield Query("schema", entity.schema)
         _judge(source, entity, resolution, checked)
@@ -192,3 +193,10 @@ def contexts_text(entities: Iterable[Entity]) -> str:
 
 def event_text(entity: Entity) -> str:
     return f"{_EVENT_HEAD}{entity_text(entity)}}}"
+
+
+def uris(values: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """The schemas in the JSON columns of a finished event: of the self-describing event, and of all entities."""
+    event, *columns = (values[INDEX[name]] for name in ("unstruct_event", "contexts", "derived_contexts"))
+    entities = [entity["schema"] for column in columns if column for entity in json.loads(column)["data"]]
+    return json.loads(event)["data"]["schema"] if event else None, tuple(entities)

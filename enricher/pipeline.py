@@ -13,7 +13,7 @@ from enricher.adapters import ADAPTERS
 from enricher.adapters.contract import Envelope, InputData, Limits, Message, Parameters, Refusal
 from enricher.badrows import BadRow, BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Query
-from enricher.entities import Cached, judge
+from enricher.entities import Cached, judge, uris
 from enricher.event import Event, check, conclude, enrich, map_parameters
 from enricher.limits import AtomicLimits
 from enricher.mapping import AtomicError
@@ -182,7 +182,7 @@ class Pipeline:
             values = [""] * WIDTH
             for column, text in {**made, **columns}.items():
                 values[INDEX[column]] = text
-            batch.outcome.enriched.append(Line(tsv.encode(values), None, ()))
+            batch.outcome.enriched.append(Line(tsv.encode(values), *uris(values)))
             batch.outcome.side += 1
 
 

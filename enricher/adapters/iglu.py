@@ -14,6 +14,7 @@ from enricher.adapters.contract import (
     Refusal,
     refuse,
 )
+from enricher.adapters.formats import json_value
 from enricher.request import Request
 from enricher.selfdescribing import self_describing, uri_problem
 from enricher.values import Refused
@@ -38,7 +39,7 @@ def adapt(request: Request, limits: Limits) -> Adapted:
     if problem is not None:
         return refuse("schema", schema, problem)
     if body is None:
-        data = {name: value or None for name, value in query.items() if name not in _NOT_DATA}
+        data = {name: json_value(value) for name, value in query.items() if name not in _NOT_DATA}
         return [_event(schema, data, query, "app")]
     return _described_by_query(schema, body, content_type, query, limits)
 

@@ -32,7 +32,8 @@ HISTORY = [
 class Schemas:
     """A resolver over static folders and made-up schemas that never asks anybody."""
 
-    def __init__(self, made_up: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, made_up: Mapping[str, Any] | None = None, max_depth: int = 50) -> None:
+        self._max_depth = max_depth
         self._folders = [folder("EVNT_IGLU_CENTRAL", "../shared/iglu-central") / "schemas", ROOT / "schemas"]
         self._made_up = dict(made_up or {})
         self._known: dict[str, Resolution] = {}
@@ -50,9 +51,9 @@ class Schemas:
             return NotResolved(HISTORY)
         superseding = document.get("$supersededBy")
         if superseding is None:
-            return compile_schema(key, document)
+            return compile_schema(key, document, max_depth=self._max_depth)
         successor = key._replace(version=superseding)
-        return compile_schema(successor, self._document(successor), superseding)
+        return compile_schema(successor, self._document(successor), superseding, self._max_depth)
 
     def _document(self, key: SchemaKey) -> Any:
         if key.uri in self._made_up:

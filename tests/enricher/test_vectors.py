@@ -1,0 +1,17 @@
+"""The field's vectors for the core of the enricher."""
+
+from typing import Any
+
+import pytest
+
+from tests.enricher import vector_events, vector_parts, vector_values
+from tests.vectors import vectors
+
+CHECKS = {**vector_values.CHECKS, **vector_parts.CHECKS, **vector_events.CHECKS}
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("row", vectors("enrich-core"))
+def test_vector(row: dict[str, Any]) -> None:
+    assert row["kind"] in CHECKS, "nothing checks this kind"
+    CHECKS[row["kind"]](row)
