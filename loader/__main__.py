@@ -19,7 +19,7 @@ from loader.outlet import BadRowOutlet
 from loader.patience import GivenUp, Patience
 from loader.settings import LoaderSection, LoaderSettings
 from loader.store import EventStore
-from loader.warehouse.clickhouse import open_warehouse
+from loader.warehouse.clickhouse import ClickHouse
 from loader.warehouse.contract import TableName, Warehouse
 from loader.worker import Lane
 from shared.identity import now_ms
@@ -54,7 +54,8 @@ async def serve(settings: LoaderSettings, stopping: asyncio.Event) -> None:
         await stack.enter_async_context(admin("loader", settings.loader.admin, registry, ready=ready, alive=alive))
         documents = open_documents(settings.loader.resolver, time.time)
         stack.push_async_callback(documents.close)
-        warehouse = await stack.enter_async_context(open_warehouse(settings.clickhouse))
+        warehouse = ClickHouse(settings.clickhouse)
+        stack.push_async_callback(warehouse.close)
         with suppress(GivenUp):
             await patience(warehouse.prepare)
             publisher = await stack.enter_async_context(open_publisher(settings))

@@ -9,7 +9,7 @@ from loader import badrows, dedupe
 from loader.chunk import Chunk, read
 from loader.memory import Lookback
 from loader.metrics import LoaderMetrics
-from loader.outlet import BadRowOutlet
+from loader.outlet import BadRow, BadRowOutlet
 from loader.patience import Patience
 from loader.store import EventStore
 from loader.warehouse.contract import RowsRefused, TableName, Warehouse
@@ -75,8 +75,12 @@ class EventLoading:
                 question.ask(chunk)
             self._lookback.ask(chunk, question)
             await asyncio.sleep(0)
-        bad = [badrows.parsing_error(*line) for chunk in chunks for line in chunk.bad]
-        bad += await self._store.put(await self._fresh(chunks, question))
+        bad = [
+            BadRow(badrows.parsing_error(*line), f"{delivery.message.message_id}/{number}")
+            for delivery, chunk in zip(deliveries, chunks, strict=True)
+            for number, line in enumerate(chunk.bad)
+        ]
+        bad += [BadRow(body, "") for body in await self._store.put(await self._fresh(chunks, question))]
         await self._outlet.put(bad)
         self._note(chunks)
 

@@ -3,14 +3,22 @@
 import json
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 from loader.metrics import LoaderMetrics
 from loader.patience import Patience
 from shared.identity import Clock, uuid5
 from shared.stream.contract import Message, Publisher
 
-#: Namespace of ids that name a bad row by its bytes: one that is published twice has the same id twice.
+#: Namespace of ids that name a bad row by where it comes from: one that is published twice has the same id twice.
 BAD_ROW_IDS = "6f1d4fe2-1f0e-5d0c-9a37-5a0d5a2d7c55"
+
+
+class BadRow(NamedTuple):
+    """One to publish. origin: tells it from a row of the same bytes that another message gave rise to."""
+
+    body: bytes
+    origin: str
 
 
 class BadRowOutlet:
@@ -22,16 +30,16 @@ class BadRowOutlet:
         self._clock = clock
         self._metrics = metrics
 
-    async def put(self, bodies: Sequence[bytes]) -> None:
+    async def put(self, rows: Sequence[BadRow]) -> None:
         """Raises GivenUp."""
-        if not bodies:
+        if not rows:
             return
-        messages = [self._message(body) for body in bodies]
+        messages = [self._message(row) for row in rows]
         await self._patience(lambda: self._publisher.publish("bad", messages))
         for message in messages:
             self._metrics.bad_rows.labels(message.headers["type"]).inc()
 
-    def _message(self, body: bytes) -> Message:
-        kind = json.loads(body)["schema"].split("/")[1]
-        name = uuid5(BAD_ROW_IDS, sha256(body).hexdigest())
-        return Message(body, name, self._clock(), "bad-row", "application/json", {"type": kind})
+    def _message(self, row: BadRow) -> Message:
+        kind = json.loads(row.body)["schema"].split("/")[1]
+        name = uuid5(BAD_ROW_IDS, f"{row.origin}/{sha256(row.body).hexdigest()}")
+        return Message(row.body, name, self._clock(), "bad-row", "application/json", {"type": kind})

@@ -93,7 +93,7 @@ def table(clickhouse: Server, database: str) -> Table:
 async def test_each_queue_fills_its_table(settings: SharedSettings, clickhouse: Server, table: Table) -> None:
     own = loader_settings(settings, clickhouse.port, table.database)
     cart = contexts(("com.acme/cart/jsonschema/1-0-2", {"itemName": "é'\\", "price": 1.5}))
-    event = unstruct("com.acme/buy/jsonschema/1-0-0", {"a.b": "2026-01-01T10:00:00.123Z"})
+    event = unstruct("com.acme/buy/jsonschema/1-0-0", {"when": "2026-01-01T10:00:00.123Z"})
     await publish(settings, "enriched", chunk(1, 2), line(3, contexts=cart, unstruct_event=event))
     await publish(settings, "failed", line(4, derived_contexts=cart))
     await publish(settings, "enriched", b"broken")
@@ -106,7 +106,7 @@ async def test_each_queue_fills_its_table(settings: SharedSettings, clickhouse: 
         f"FROM events WHERE event_id = '{event_id(3)}'"
     )
     assert found[0]["name"] == "é'\\"
-    assert found[0]["buy"] == {"_schema_version": "1-0-0", "a.b": "2026-01-01T10:00:00.123Z"}
+    assert found[0]["buy"] == {"_schema_version": "1-0-0", "when": "2026-01-01T10:00:00.123Z"}
     assert [row["type"] for row in await table.rows("SELECT type FROM bad_rows")] == ["loader_parsing_error"]
     assert [row["id"] for row in await table.rows("SELECT toString(event_id) AS id FROM events_failed")] == [
         event_id(4)
