@@ -1,0 +1,299 @@
+"""What the stream port promises when the broker or the way to it fails."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shared.process import Misconfigured
+from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, StreamLimits
+from shared.stream import open_log, open_publisher, open_subscriber
+from shared.stream.contract import MessageRefused, Publisher, StreamUnavailable
+from shared.stream.rabbitmq_line import connect
+from shared.stream.rabbitmq_subscriber import acknowledgements
+from tests.broker import PUBLISH_ONLY, Address, Node
+from tests.conftest import clear
+from tests.proxy import Line, line_to
+from tests.shared.test_stream import PATIENCE_S, a_message, eventually, ids, some, take
+
+#: RabbitMQ writes the register of its queues with a delay: killed earlier, it does not find a new queue again.
+SETTLED_S = 2
+
+pytestmark = pytest.mark.rabbitmq
+
+
+def quick(rabbitmq: RabbitmqSettings, **changes: object) -> SharedSettings:
+    """Settings of a test that does not want to wait."""
+    short: dict[str, object] = {"retry_delay_ms": 200, "connect_timeout_ms": 2000, "heartbeat_seconds": 1, **changes}
+    limits = StreamLimits(publish_timeout_ms=5000)
+    return SharedSettings(
+        ingest=IngestSettings(mode="rabbitmq", limits=limits, rabbitmq=rabbitmq.model_copy(update=short))
+    )
+
+
+@pytest.fixture
+def failing(node: Node) -> SharedSettings:
+    """Settings for the private node."""
+    settings = quick(node.address.settings("master"))
+    asyncio.run(clear(settings.ingest.rabbitmq))
+    return settings
+
+
+@pytest.fixture
+async def line(broker: Address) -> AsyncIterator[Line]:
+    async with line_to(broker.host, broker.port) as line:
+        yield line
+
+
+@pytest.fixture
+def lined(rabbitmq: RabbitmqSettings, line: Line) -> SharedSettings:
+    """Settings that lead to the shared broker over the line."""
+    return quick(rabbitmq, host="127.0.0.1", port=line.port)
+
+
+async def insist(publisher: Publisher, first: int, count: int) -> None:
+    """Publish as a stage does: the same call again while the stream is unavailable."""
+    while True:
+        try:
+            await publisher.publish("raw", some(count, first))
+        except StreamUnavailable:
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_a_broker_that_restarts_in_mid_traffic_loses_nothing(
+    node: Node, failing: SharedSettings, end: str
+) -> None:
+    arrived: set[str] = set()
+    total = 3000
+
+    async def consume() -> None:
+        async with open_subscriber(failing, "raw", 200) as subscriber:
+            while len(arrived) < total:
+                deliveries = await subscriber.receive(200, 1)
+                arrived.update(ids(deliveries))
+                await subscriber.ack(deliveries)
+
+    async def produce() -> None:
+        async with open_publisher(failing) as publisher:
+            for first in range(0, total, 100):
+                await asyncio.gather(*(insist(publisher, first + part, 20) for part in range(0, 100, 20)))
+                await asyncio.sleep(0.1)
+
+    async def interrupt() -> None:
+        await asyncio.sleep(SETTLED_S)
+        assert 0 < len(arrived) < total
+        await asyncio.to_thread(getattr(node, end))
+        await asyncio.to_thread(node.start)
+
+    async with asyncio.timeout(100):
+        await asyncio.gather(produce(), consume(), interrupt())
+    assert arrived == {f"id-{n}" for n in range(total)}
+
+
+async def test_processes_start_without_a_broker_and_work_when_it_comes(node: Node, failing: SharedSettings) -> None:
+    node.stop()
+    settings = quick(failing.ingest.rabbitmq, startup_timeout_seconds=1)
+    try:
+        async with open_publisher(settings) as publisher, open_subscriber(settings, "raw", 10) as subscriber:
+            assert not publisher.ready
+            with pytest.raises(StreamUnavailable):
+                await publisher.publish("raw", some(1))
+            assert await subscriber.receive(10, 0.1) == []
+            with pytest.raises(StreamUnavailable):
+                async with open_log(settings, "bad-rows") as log:
+                    await log.read(None, 10)
+            await asyncio.to_thread(node.start)
+            await insist(publisher, 0, 5)
+            assert ids(await take(subscriber, 5)) == [f"id-{n}" for n in range(5)]
+    finally:
+        if not node.pids():
+            node.start()
+
+
+async def test_a_broker_that_blocks_publishers_gets_nothing_and_then_everything(
+    node: Node, failing: SharedSettings
+) -> None:
+    async with open_publisher(failing) as publisher, open_subscriber(failing, "raw", 100) as subscriber:
+        await publisher.publish("raw", some(1))
+        node.block_publishers()
+        try:
+            surprised = asyncio.create_task(publisher.publish("raw", some(1, 1)))  # the broker tells when we publish
+            await eventually(lambda: _is(not publisher.ready))
+            with pytest.raises(StreamUnavailable):
+                await publisher.publish("raw", some(1, 2))
+            assert ids(await take(subscriber, 1)) == ["id-0"]  # consuming goes on
+        finally:
+            node.unblock_publishers()
+        await eventually(lambda: _is(publisher.ready))
+        await asyncio.gather(surprised, return_exceptions=True)
+        await insist(publisher, 3, 1)
+        assert "id-3" in ids(await take(subscriber, 2 if surprised.exception() is None else 1))
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+async def test_a_line_that_is_cut_is_made_anew(lined: SharedSettings, line: Line) -> None:
+    async with open_publisher(lined) as publisher, open_subscriber(lined, "raw", 100) as subscriber:
+        await publisher.publish("raw", some(10))
+        held = await take(subscriber, 10)
+        line.cut()
+        await publisher.publish("raw", some(1, 10)) if publisher.ready else await insist(publisher, 10, 1)
+        got = await take(subscriber, 11)
+        assert set(ids(got)) == {f"id-{n}" for n in range(11)}
+        assert all(d.redelivered for d in got if d.message.message_id != "id-10")
+        await subscriber.ack(held)  # void by now: what came again is still held
+        assert await subscriber.receive(100, 0.2) == []
+        await subscriber.ack(got)
+
+
+async def test_what_was_not_confirmed_is_published_again_by_itself(lined: SharedSettings, line: Line) -> None:
+    async with open_publisher(lined) as publisher, open_subscriber(lined, "raw", 1000) as subscriber:
+        line.silence()
+        publishing = asyncio.create_task(publisher.publish("raw", some(50)))
+        await asyncio.sleep(0.2)
+        assert not publishing.done()
+        line.cut()
+        line.mend()
+        await publishing
+        assert {f"id-{n}" for n in range(50)} <= set(ids(await take(subscriber, 50)))
+
+
+async def test_a_silent_line_ends_in_an_error_and_a_new_line(lined: SharedSettings, line: Line) -> None:
+    limits = lined.ingest.limits.model_copy(update={"publish_timeout_ms": 500})
+    settings = lined.model_copy(update={"ingest": lined.ingest.model_copy(update={"limits": limits})})
+    async with open_publisher(settings) as publisher:
+        line.silence()
+        with pytest.raises(StreamUnavailable, match="in time"):
+            await publisher.publish("raw", some(1))
+        line.mend()
+        await insist(publisher, 1, 1)
+
+
+async def test_a_refusing_line_makes_the_publisher_unready_at_once(lined: SharedSettings, line: Line) -> None:
+    async with open_publisher(lined) as publisher:
+        line.cut(refuse=True)
+        await eventually(lambda: _is(not publisher.ready))
+        with pytest.raises(StreamUnavailable):
+            await publisher.publish("raw", some(1))
+        line.mend()
+        await eventually(lambda: _is(publisher.ready))
+
+
+async def test_queues_that_somebody_deletes_are_declared_anew(rabbitmq: RabbitmqSettings) -> None:
+    settings = quick(rabbitmq)
+    async with open_publisher(settings) as publisher:
+        await clear(rabbitmq)
+        await insist(publisher, 0, 1)
+        async with open_subscriber(settings, "raw", 10) as subscriber:
+            assert ids(await take(subscriber, 1)) == ["id-0"]
+            await clear(rabbitmq)  # the broker cancels the consumer
+            await insist(publisher, 1, 1)
+            assert "id-1" in ids(await take(subscriber, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"username": "nobody"}, "username and password"),
+        ({"virtualhost": "nowhere"}, "virtual host 'nowhere'"),
+    ],
+)
+async def test_wrong_credentials_stop_a_start(
+    rabbitmq: RabbitmqSettings, change: dict[str, str], complaint: str
+) -> None:
+    settings = quick(rabbitmq, **change)
+    with pytest.raises(Misconfigured, match=complaint) as caught:
+        async with open_publisher(settings):
+            pass
+    assert "guest" not in str(caught.value).replace("user 'guest'", "")
+    with pytest.raises(Misconfigured, match=complaint):
+        async with open_subscriber(settings, "raw", 10):
+            pass
+    with pytest.raises(Misconfigured, match=complaint):
+        async with open_log(settings, "bad-rows") as log:
+            await log.read(None, 1)
+
+
+async def test_a_queue_with_other_arguments_stops_a_start(rabbitmq: RabbitmqSettings) -> None:
+    connection = connect(rabbitmq, "tests")
+    await connection.connect()
+    await (await connection.channel()).queue_declare("raw", durable=True)
+    await connection.close()
+    with pytest.raises(Misconfigured, match="other arguments"):
+        async with open_publisher(quick(rabbitmq)):
+            pass
+
+
+async def test_a_user_that_may_only_publish_can(rabbitmq: RabbitmqSettings, broker: Address) -> None:
+    if broker.virtualhost:
+        pytest.skip("the broker that the environment names has no such user")
+    limited = quick(rabbitmq, username=PUBLISH_ONLY, password=type(rabbitmq.password)(PUBLISH_ONLY))
+    with pytest.raises(Misconfigured, match=f"user '{PUBLISH_ONLY}' may not make it"):
+        async with open_publisher(limited):
+            pass
+    async with open_subscriber(quick(rabbitmq), "raw", 10) as subscriber, open_publisher(limited) as publisher:
+        await publisher.publish("raw", some(1))
+        assert ids(await take(subscriber, 1)) == ["id-0"]
+
+
+async def test_messages_of_other_programs_can_be_read(rabbitmq: RabbitmqSettings) -> None:
+    settings = quick(rabbitmq)
+    async with open_subscriber(settings, "raw", 10) as subscriber:
+        connection = connect(rabbitmq, "tests")
+        await connection.connect()
+        channel = await connection.channel()
+        for _ in range(2):
+            await channel.basic_publish(b"bare", exchange="raw", routing_key="anything")
+        await connection.close()
+        first, second = (delivery.message for delivery in await take(subscriber, 2))
+    assert (first.body, first.timestamp_ms, first.type, first.headers) == (b"bare", 0, "", {})
+    assert first.message_id
+    assert len(first.message_id) == len(second.message_id)
+
+
+async def test_a_message_that_no_queue_takes_is_refused(rabbitmq: RabbitmqSettings) -> None:
+    settings = quick(rabbitmq)
+    async with open_subscriber(settings, "raw", 1), open_publisher(settings) as publisher:
+        send = publisher.send  # type: ignore[attr-defined]
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(MessageRefused):
+                await send("", "no-such-queue", [a_message()])
+
+
+@pytest.mark.parametrize(
+    ("held", "acked", "upto", "singles"),
+    [
+        ([1, 2, 3], [1, 2, 3], 3, []),
+        ([1, 2, 3], [3, 1], 1, [3]),
+        ([4, 5, 6], [5, 6], None, [5, 6]),
+        ([4, 5, 6], [], None, []),
+        ([2, 5, 9], [5, 2], 5, []),
+    ],
+)
+def test_one_ack_covers_as_much_as_it_may(
+    held: list[int], acked: list[int], upto: int | None, singles: list[int]
+) -> None:
+    left = dict.fromkeys(held)
+    assert acknowledgements(left, acked) == (upto, singles)
+    assert list(left) == [number for number in held if number not in acked]
+
+
+async def test_the_broker_lends_no_more_while_its_queue_is_gone(tmp_path: Path, rabbitmq: RabbitmqSettings) -> None:
+    """Void deliveries: acks, releases and burials of a lease that ended do no harm."""
+    settings = quick(rabbitmq)
+    async with open_publisher(settings) as publisher, open_subscriber(settings, "raw", 10) as subscriber:
+        await publisher.publish("raw", some(2))
+        void = await take(subscriber, 2)
+        await clear(rabbitmq)
+        await insist(publisher, 5, 1)
+        (fresh,) = await take(subscriber, 1)
+        await subscriber.release(void)
+        await subscriber.ack(void)
+        assert await subscriber.receive(10, 0.2) == []
+        await subscriber.ack([fresh])
