@@ -44,6 +44,18 @@ class Configuration(NamedTuple):
         return {**(self.data.get("parameters") or {}), **beside}
 
 
+    def where(self, key: str) -> str:
+        """The key's place in the file."""
+        return f"data.{key}" if key.partition(".")[0] in self.data else f"data.parameters.{key}"
+
+
+class Problem(NamedTuple):
+    """What was expected of an option."""
+
+    key: str
+    message: str
+
+
 class Chosen(NamedTuple):
     """A step that is on, with its validated configuration; `source` is None where no file names it."""
 
@@ -115,14 +127,14 @@ def choose(found: Sequence[Configuration], order: Sequence[Step] = ORDER) -> tup
         for one in mine:
             if one.enabled:
                 config, wrong = validated(step, one.parameters)
-                problems += [f"{one.file}: {problem}" for problem in wrong]
+                problems += [f"{one.file}: {one.where(problem.key)}: {problem.message}" for problem in wrong]
                 chosen += [Chosen(step, config, one)] if not wrong else []
         if step.default is not None and (step.always or not mine) and not any(one.enabled for one in mine):
             chosen.append(Chosen(step, step.module.Config.model_validate(step.default), None))
     return chosen, problems
 
 
-def validated(step: Step, parameters: Mapping[str, Any]) -> tuple[Any, list[str]]:
+def validated(step: Step, parameters: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     """The step's Config, or per key what was expected."""
     try:
         return step.module.Config.model_validate(parameters), []
@@ -130,10 +142,9 @@ def validated(step: Step, parameters: Mapping[str, Any]) -> tuple[Any, list[str]
         return None, [_explained(problem) for problem in error.errors()]
 
 
-def _explained(problem: Mapping[str, Any]) -> str:
+def _explained(problem: Mapping[str, Any]) -> Problem:
     key = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message
+    return Problem(key, problem["msg"].removeprefix("Value error, "))
 
 
 def _criteria(step: Step) -> tuple[SchemaCriterion, ...]:

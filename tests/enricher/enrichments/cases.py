@@ -87,7 +87,7 @@ class Case:
         step = next(step for step in ORDER if step.module is module)
         config, problems = validated(step, self.config if parameters is None else parameters)
         if problems:
-            raise Failed([problem.partition(": ")[2] or problem for problem in problems] + problems, stage="config")
+            raise Failed([problem.message for problem in problems], stage="config")
         return config
 
     def state(self, module: ModuleType, parameters: Mapping[str, Any] | None = None) -> Any:
