@@ -13,9 +13,11 @@ from enricher.enrichments.contract import EnrichmentRefused
 from enricher.enrichments.loading import Enrichments, Refused
 from enricher.iglu.resolver import IgluResolver
 from enricher.limits import AtomicLimits
+from enricher.lookups.lookups import Lookups
 from enricher.metrics import EnricherMetrics
 from enricher.patience import Patience
 from enricher.pipeline import Options, Pipeline
+from enricher.script_metrics import ScriptMetrics
 from enricher.settings import EnricherSection, EnricherSettings
 from enricher.worker import Worker, WorkLimits
 from shared.badrow import Processor
@@ -39,9 +41,12 @@ async def main(stopping: asyncio.Event) -> None:
     registry = CollectorRegistry()
     metrics = EnricherMetrics(registry)
     enrichments = _enrichments(options.enrichments, settings.data_dir)
+    registry.register(ScriptMetrics(lambda: enrichments.current))
     async with AsyncExitStack() as stack:
         resolver = _resolver(options)
         stack.push_async_callback(resolver.close)
+        lookups = Lookups()
+        stack.push_async_callback(lookups.close)
         publisher = await stack.enter_async_context(open_publisher(settings))
         subscriber = await stack.enter_async_context(open_subscriber(settings, "raw", options.prefetch))
         patience = _patience(options, stopping, metrics)
@@ -49,7 +54,7 @@ async def main(stopping: asyncio.Event) -> None:
             subscriber,
             publisher,
             Pipeline(resolver.cached, lambda: enrichments.current, _pipeline_options(options)),
-            Answers(resolver, {}, patience, metrics),
+            Answers(resolver, {"http": lookups.ask, "sql": lookups.ask}, patience, metrics),
             patience,
             _work_limits(options),
             now_ms,
