@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import bad_rows, configuration
+from cli import bad_rows, configuration, schema
 from cli.ready import ready
 from shared.process import EXIT_MISCONFIGURED, Misconfigured
 from shared.settings import SettingsError
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(bad_rows.app, name="bad-rows")
 app.add_typer(configuration.app, name="settings")
+app.add_typer(schema.app, name="schema")
 app.command()(ready)
 
 
