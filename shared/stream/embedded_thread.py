@@ -71,12 +71,17 @@ class CommitThread:
             more = True
             while more:
                 group, more = self._next_group()
-                self._finish([step for step in group if step.writes], connection, _in_transaction(self._lock_wait_s))
+                self._finish([step for step in group if step.writes], connection, self._commit)
                 for step in group:
                     if not step.writes:
                         self._finish([step], connection, self._look)
         finally:
             connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
+        begin(connection, self._lock_wait_s)
+        with connection:
+            _each(connection, group)
 
     def _look(self, connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
         patiently(lambda: _each(connection, group), self._lock_wait_s)
@@ -99,6 +104,10 @@ class CommitThread:
             run(connection, group)
         except BaseException as failure:  # noqa: BLE001 - it goes to whoever asked
             error = _named(failure)
+        if error and len(group) > 1 and not isinstance(error, StreamUnavailable):
+            for step in group:  # a bug in one step must not fail the others
+                self._finish([step], connection, run)
+            return
         self._loop.call_soon_threadsafe(_resolve, group, error)
 
 
@@ -124,20 +133,6 @@ def _named(failure: BaseException) -> BaseException:
 def _each(connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
     for step in group:
         step.result = step.work(connection)
-
-
-def _in_transaction(lock_wait_s: float) -> _Runner:
-    def run(connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
-        begin(connection, lock_wait_s)
-        try:
-            _each(connection, group)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    return run
 
 
 def begin(connection: sqlite3.Connection, lock_wait_s: float) -> None:

@@ -15,17 +15,20 @@ from shared.stream import embedded_store as store
 from shared.stream.contract import LogName
 from shared.stream.topology import retention
 
-#: Between two checkpoints, seconds; and between two looks at what logs need not keep.
-CHECKPOINT_S = 0.25
+#: Between two rounds, seconds; and between two looks at what logs need not keep.
+ROUND_S = 0.25
 TRIM_S = 30.0
 
-#: Above this many bytes, or when idle, the write-ahead log is cut to nothing instead of being overwritten.
+#: Bytes of the write-ahead log above which a round copies it into the file, and above which it is cut to nothing.
+SMALL_WAL = 4_000_000
 LARGE_WAL = 64_000_000
-SMALL_WAL = 1_000_000
+
+#: Rounds without a commit of anybody after which the write-ahead log is cut to nothing.
+IDLE_ROUNDS = 8
 
 #: Records that one transaction of trimming removes at most, and pages that one step gives back to the file system.
 TRIM_STEP = 200
-VACUUM_PAGES = 256
+VACUUM_PAGES = 64
 
 #: Free pages (of 32 KB) that the file keeps for what comes next.
 SPARE_PAGES = 512
@@ -36,12 +39,14 @@ _LOGS: tuple[LogName, ...] = ("bad-rows", "raw.archive")
 class Upkeep:
     """Works until it is closed."""
 
-    def __init__(self, file: Path, limits: StreamLimits, clock: Clock) -> None:
+    def __init__(self, file: Path, limits: StreamLimits, clock: Clock, trim_s: float = TRIM_S) -> None:
         self._file = file
         self._limits = limits
         self._clock = clock
         self._closing = threading.Event()
+        self._trim_s = trim_s
         self._version = -1
+        self._idle_rounds = 0
         self._next_trim = 0.0
         self._thread = threading.Thread(target=self._run, name="stream-upkeep", daemon=True)
         self._thread.start()
@@ -54,7 +59,7 @@ class Upkeep:
         connection = store.connect(self._file, "FULL")
         connection.execute("PRAGMA busy_timeout=5")
         try:
-            while not self._closing.wait(CHECKPOINT_S):
+            while not self._closing.wait(ROUND_S):
                 for work in (self._checkpoint, self._trim, _give_back_pages):
                     with suppress(sqlite3.OperationalError):  # busy or full: the next round tries again
                         work(connection)
@@ -63,11 +68,12 @@ class Upkeep:
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA data_version").fetchone()[0]
-        idle, self._version = version == self._version, version
+        self._idle_rounds = self._idle_rounds + 1 if version == self._version else 0
+        self._version = version
         size = self._wal_bytes()
-        if size > LARGE_WAL or (idle and size > SMALL_WAL):
+        if size > LARGE_WAL or (size and self._idle_rounds >= IDLE_ROUNDS):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        elif not idle:
+        elif size > SMALL_WAL and not self._idle_rounds:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _wal_bytes(self) -> int:
@@ -79,7 +85,7 @@ class Upkeep:
     def _trim(self, connection: sqlite3.Connection) -> None:
         if time.monotonic() < self._next_trim:
             return
-        self._next_trim = time.monotonic() + TRIM_S
+        self._next_trim = time.monotonic() + self._trim_s
         for log in _LOGS:
             max_bytes, max_age_ms = retention(log, self._limits)
             removed = TRIM_STEP
@@ -91,4 +97,5 @@ class Upkeep:
 
 def _give_back_pages(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA freelist_count").fetchone()[0] > SPARE_PAGES + VACUUM_PAGES:
-        connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        # As a script, since `execute` takes one step and each step gives back one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")

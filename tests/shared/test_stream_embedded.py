@@ -1,0 +1,206 @@
+"""What the embedded stream promises about its file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from shared.identity import Clock, now_ms
+from shared.process import Misconfigured
+from shared.settings import StreamLimits
+from shared.stream import embedded_store as store
+from shared.stream.contract import StreamUnavailable
+from shared.stream.embedded import embedded_log, embedded_publisher, embedded_subscriber
+from shared.stream.embedded_presence import Presence, alone, lives, sweep
+from shared.stream.embedded_publisher import EmbeddedPublisher
+from shared.stream.embedded_thread import CommitThread
+from shared.stream.embedded_upkeep import TRIM_S, Upkeep
+from tests.shared.test_stream import eventually, ids, some, take
+
+LIMITS = StreamLimits()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A new stream's file."""
+    found = tmp_path / "stream.sqlite"
+    store.create(found)
+    return found
+
+
+@asynccontextmanager
+async def publisher_over(
+    file: Path,
+    connect: Callable[[], sqlite3.Connection],
+    limits: StreamLimits = LIMITS,
+    clock: Clock = now_ms,
+    trim_s: float = TRIM_S,
+) -> AsyncIterator[EmbeddedPublisher]:
+    """A publisher whose connection is the test's."""
+    thread = CommitThread(connect, "publisher of a test", 1.0)
+    publisher = EmbeddedPublisher(thread, limits, clock, Upkeep(file, limits, clock, trim_s))
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def test_a_full_disk_is_an_outage_and_not_a_loss(tmp_path: Path, file: Path) -> None:
+    def on_a_small_disk() -> sqlite3.Connection:
+        connection = store.connect(file, "FULL")
+        connection.execute("PRAGMA max_page_count=40")  # of 32 KB
+        return connection
+
+    async with publisher_over(file, on_a_small_disk) as publisher:
+        owned = 0
+        with pytest.raises(StreamUnavailable, match="full"):  # noqa: PT012 - which one fails is not ours to know
+            for number in range(100):
+                await publisher.publish("raw", some(1, number, size=50_000))
+                owned += 1
+        assert owned > 5
+        assert not publisher.ready
+        async with embedded_subscriber(tmp_path, LIMITS, "raw", 100) as subscriber:
+            got = await take(subscriber, owned)
+            assert ids(got) == [f"id-{n}" for n in range(owned)]
+            await subscriber.ack(got)
+        await publisher.publish("raw", some(1))  # room again
+        assert await _becomes_ready(publisher)
+
+
+async def _becomes_ready(publisher: EmbeddedPublisher) -> bool:
+    async def ready() -> bool:
+        return publisher.ready
+
+    await eventually(ready)
+    return True
+
+
+async def test_publishing_at_once_shares_commits(file: Path) -> None:
+    commits: list[str] = []
+
+    def watched() -> sqlite3.Connection:
+        connection = store.connect(file, "FULL")
+        connection.set_trace_callback(lambda statement: commits.append(statement) if statement == "COMMIT" else None)
+        return connection
+
+    async with publisher_over(file, watched) as publisher:
+        await asyncio.gather(*(publisher.publish("raw", some(1, number)) for number in range(500)))
+        assert len(commits) < 50
+        await publisher.publish("raw", some(1, 1000))
+    assert commits
+
+
+async def test_one_call_that_fails_does_not_fail_the_calls_that_shared_its_commit(file: Path) -> None:
+    async with publisher_over(file, lambda: store.connect(file, "FULL")) as publisher:
+        wrong = [type(some(1)[0])(b"", "id", 2**70, "t", "c")]  # no integer of SQLite
+        results = await asyncio.gather(
+            publisher.publish("raw", some(1)),
+            publisher.publish("raw", wrong),
+            publisher.publish("raw", some(1, 1)),
+            return_exceptions=True,
+        )
+    assert [type(result) for result in results] == [type(None), OverflowError, type(None)]
+
+
+async def test_the_log_keeps_what_its_age_and_size_allow(tmp_path: Path, file: Path) -> None:
+    now = 0
+    limits = StreamLimits(log_max_bytes=20_000, log_max_age_hours=1)
+    async with (
+        publisher_over(file, lambda: store.connect(file, "FULL"), limits, lambda: now, trim_s=0) as publisher,
+        embedded_log(tmp_path, "bad-rows") as log,
+    ):
+
+        async def kept() -> list[str]:
+            return [record.message.message_id for record in await log.read(None, 1000)]
+
+        async def trimmed_to(first: int, last: int) -> bool:
+            return await kept() == [f"id-{n}" for n in range(first, last)]
+
+        await publisher.publish("bad", some(30, 0, size=780))
+        await eventually(lambda: trimmed_to(10, 30))
+        now = 2 * 3_600_000
+        await publisher.publish("bad", some(5, 30, size=780))
+        await eventually(lambda: trimmed_to(30, 35))
+
+
+async def test_the_file_and_its_write_ahead_log_shrink_again(tmp_path: Path) -> None:
+    file, log = tmp_path / "stream.sqlite", tmp_path / "stream.sqlite-wal"
+    async with (
+        embedded_publisher(tmp_path, LIMITS) as publisher,
+        embedded_subscriber(tmp_path, LIMITS, "raw", 1000) as subscriber,
+    ):
+        await publisher.publish("raw", some(60, size=1_000_000))
+        await eventually(lambda: _below(log, 2_000_000))
+        assert file.stat().st_size > 60_000_000
+        await subscriber.ack(await take(subscriber, 60))
+        await eventually(lambda: _below(file, 40_000_000))
+        await publisher.publish("raw", some(1))
+        assert len(await take(subscriber, 1)) == 1
+
+
+async def _below(file: Path, size: int) -> bool:
+    return (await asyncio.to_thread(file.stat)).st_size < size
+
+
+async def test_a_file_of_another_layout_is_refused(tmp_path: Path, file: Path) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(Misconfigured, match="layout 99"):
+        async with embedded_publisher(tmp_path, LIMITS):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stream.sqlite").write_bytes(b"something else entirely " * 100)
+    with pytest.raises(Misconfigured, match=r"stream\.sqlite"):
+        async with embedded_publisher(tmp_path, LIMITS):
+            pass
+
+
+async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Misconfigured):
+        async with embedded_publisher(tmp_path / "file" / "folder", LIMITS):
+            pass
+
+
+async def test_a_locked_file_is_an_outage(file: Path) -> None:
+    other = sqlite3.connect(file, isolation_level=None)
+    async with publisher_over(file, lambda: store.connect(file, "FULL")) as publisher:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StreamUnavailable, match="locked"):
+            await publisher.publish("raw", some(1))
+        other.execute("ROLLBACK")
+        await publisher.publish("raw", some(1))
+    other.close()
+
+
+async def test_many_processes_may_open_it_at_once(tmp_path: Path) -> None:
+    async def use(number: int) -> None:
+        async with (
+            embedded_publisher(tmp_path, LIMITS) as publisher,
+            embedded_subscriber(tmp_path, LIMITS, "raw", 10) as subscriber,
+        ):
+            await publisher.publish("raw", some(1, number))
+            await subscriber.ack(await take(subscriber, 1))
+
+    await asyncio.gather(*(use(number) for number in range(20)))
+    async with embedded_subscriber(tmp_path, LIMITS, "raw", 10) as subscriber:
+        assert await subscriber.receive(10, 0) == []
+
+
+def test_a_presence_lasts_as_long_as_its_owner(tmp_path: Path) -> None:
+    with alone(tmp_path):
+        presence = Presence(tmp_path, "consumer")
+        Presence(tmp_path, "other").end()
+        sweep(tmp_path)
+        (tmp_path / "consumers" / "dead").touch()
+        assert (lives(tmp_path, "consumer"), lives(tmp_path, "other"), lives(tmp_path, "dead")) == (True, False, False)
+        sweep(tmp_path)
+        assert [found.name for found in (tmp_path / "consumers").iterdir()] == ["consumer"]
+        presence.end()
+        assert not lives(tmp_path, "consumer")
