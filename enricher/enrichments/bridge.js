@@ -63,7 +63,8 @@
       output.result = result === undefined ? null : result;
       JSON.stringify(output);
     } catch (error) {
-      output = { error: String(error) };
+      // QuickJS throws null where memory ends.
+      output = { error: error === null ? "out of memory" : String(error) };
     }
     output.changed = event.changed;
     output.dropped = event.dropped;
