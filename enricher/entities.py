@@ -11,10 +11,10 @@ from typing import Any
 from enricher import base64url, jsontext
 from enricher.enrichments.contract import Entity, Query
 from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution
-from enricher.selfdescribing import SelfDescribing, self_describing
+from enricher.selfdescribing import SelfDescribing, matches, self_describing
 from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
 from shared.event import INDEX
-from shared.schema import SchemaCriterion, SchemaKey
+from shared.schema import SchemaCriterion
 
 #: What is known of a schema without asking anybody: Resolver.cached.
 Cached = Callable[[str], Resolution | None]
@@ -106,7 +106,7 @@ def _open(
     if isinstance(wrapper, str):
         checked.violations.append(NotIglu(source, document.value, wrapper))
         return None
-    if not criterion.matches(SchemaKey.parse(wrapper.uri)):
+    if not matches(criterion, wrapper.uri):
         checked.violations.append(CriterionMismatch(source, wrapper.uri, criterion.text, wrapper.data))
         return None
     resolution = cached(wrapper.uri)

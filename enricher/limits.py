@@ -1,6 +1,7 @@
 """Longest texts of the columns, in UTF-16 code units, as Snowplow counts them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from operator import gt
 
 from enricher.mapping import AtomicError
@@ -8,6 +9,8 @@ from shared.event import FIELDS, INDEX
 
 #: Never emptied: loaders need them.
 _KEPT = frozenset(INDEX[name] for name in ("event_id", "collector_tstamp", "v_collector", "v_etl"))
+_COLUMNS = range(len(FIELDS))
+_ENDLESS = 1 << 62
 _LIMITED = {field.name: field.limit for field in FIELDS if field.limit is not None}
 
 
@@ -19,23 +22,21 @@ class AtomicLimits:
             if column not in _LIMITED:
                 raise KeyError(column)
         limits = _LIMITED | dict(overrides or {})
-        self._by_index = {INDEX[name]: limit for name, limit in limits.items()}
-        endless = 1 << 62
+        self._limits = [limits.get(field.name, _ENDLESS) for field in FIELDS]
         #: A text of half the limit may already be too long: characters outside the BMP count twice.
-        self._suspect = [self._by_index.get(index, endless) // 2 for index in range(len(FIELDS))]
+        self._halves = [limit // 2 for limit in self._limits]
 
     def violations(self, values: Sequence[str]) -> list[AtomicError]:
-        if True not in map(gt, map(len, values), self._suspect):
-            return []
+        suspects = compress(_COLUMNS, map(gt, map(len, values), self._halves))
         return [
             AtomicError(
                 FIELDS[index].name,
                 values[index],
-                f"Field is longer than maximum allowed size {limit}",
+                f"Field is longer than maximum allowed size {self._limits[index]}",
                 "atomic_field_length_exceeded",
             )
-            for index, limit in self._by_index.items()
-            if _utf16_length(values[index]) > limit
+            for index in suspects
+            if _utf16_length(values[index]) > self._limits[index]
         ]
 
 

@@ -18,7 +18,7 @@ from enricher.event import Event, check, conclude, enrich, map_parameters
 from enricher.limits import AtomicLimits
 from enricher.mapping import AtomicError
 from enricher.request import Request, read
-from enricher.selfdescribing import SelfDescribing
+from enricher.selfdescribing import SelfDescribing, matches
 from enricher.values import fits_warehouse, format_timestamp
 from enricher.violations import CriterionMismatch, Violation
 from shared import tsv
@@ -26,7 +26,6 @@ from shared.badrow import Processor
 from shared.event import INDEX, WIDTH
 from shared.identity import uuid5
 from shared.payload import CollectorPayload, Damaged, decode
-from shared.schema import SchemaKey
 
 _EVENT_ID, _COLLECTOR_TSTAMP = INDEX["event_id"], INDEX["collector_tstamp"]
 
@@ -137,7 +136,7 @@ class Pipeline:
         invalid = judge("body", SelfDescribing(envelope.schema, envelope.data), resolution)
         if invalid is not None:
             return (invalid,)
-        if not envelope.criterion.matches(SchemaKey.parse(envelope.schema)):
+        if not matches(envelope.criterion, envelope.schema):
             return (CriterionMismatch("body", envelope.schema, envelope.criterion.text, envelope.data),)
         return envelope.events()
 

@@ -1,8 +1,9 @@
 """Self-describing JSON: `{"schema": <Iglu URI>, "data": …}`."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from shared.schema import InvalidIgluUri, SchemaKey
+from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
 
 class SelfDescribing(NamedTuple):
@@ -14,10 +15,11 @@ def self_describing(value: Any) -> SelfDescribing | str:
     """The URI and the data, or the code that bad rows carry: what exactly is missing or malformed."""
     if not isinstance(value, dict) or "data" not in value or not isinstance(value.get("schema"), str):
         return "INVALID_DATA_PAYLOAD"
-    code = uri_problem(value["schema"])
-    return code or SelfDescribing(value["schema"], value["data"])
+    uri = value["schema"]
+    return uri_problem(uri) or SelfDescribing(uri, value["data"])
 
 
+@lru_cache(maxsize=4096)
 def uri_problem(uri: str) -> str | None:
     """INVALID_IGLUURI, INVALID_SCHEMAVER, or None for an Iglu URI."""
     try:
@@ -25,3 +27,9 @@ def uri_problem(uri: str) -> str | None:
     except InvalidIgluUri as error:
         return error.code
     return None
+
+
+@lru_cache(maxsize=4096)
+def matches(criterion: SchemaCriterion, uri: str) -> bool:
+    """Whether a valid Iglu URI is of the criterion's family."""
+    return criterion.matches(SchemaKey.parse(uri))
