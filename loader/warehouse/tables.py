@@ -13,14 +13,14 @@ from shared.event import FIELDS, Field, Kind
 
 _TIME = "DateTime64(3, 'UTC')"
 
-#: Amounts keep 18 digits behind the point and 20 before it.
+#: Amounts keep 18 digits behind the point and 58 before it: trackers send 1e21 as it is.
 _TYPES: dict[Kind, str] = {
     "text": "String",
     "uuid": "UUID",
     "timestamp": _TIME,
     "int": "Int32",
     "bool": "Bool",
-    "decimal": "Decimal(38, 18)",
+    "decimal": "Decimal(76, 18)",
     "float": "Float64",
 }
 
