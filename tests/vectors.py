@@ -51,7 +51,7 @@ def _differences() -> dict[str, str]:
 def _parameters(file: Path) -> list[Any]:
     if not file.exists():
         return [_absent(file)]
-    rows = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    rows = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip()]
     return [pytest.param(row, id=row["id"], marks=_marks(row["id"])) for row in rows]
 
 

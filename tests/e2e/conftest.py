@@ -1,21 +1,27 @@
 """Running pipelines for the end to end tests."""
 
+import asyncio
+import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.broker import Address, variables
+from tests.conftest import clear
 from tests.e2e.pipeline import ROOT, Pipeline
-from tests.vectors import folder
+from tests.vectors import folder, traffic
 
 
 @pytest.fixture(scope="module")
 def traffic_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """On the embedded stream, with the invented schemas that the recorded scenarios use."""
     place = tmp_path_factory.mktemp("traffic")
-    yield from running(place, {"EVNT_ENRICHER__IGLU": str(_iglu(place))})
+    yield from running(place, {"EVNT_ENRICHER__IGLU": str(_iglu(place)), "EVNT_COLLECTOR__PATHS": json.dumps(_paths())})
 
 
 def running(place: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
@@ -28,6 +34,14 @@ def running(place: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
         codes = pipeline.stop()
         shutil.rmtree(place / "var", ignore_errors=True)
     assert codes == dict.fromkeys(codes, 0), pipeline.logs()
+
+
+def _paths() -> dict[str, str]:
+    """Paths that a scenario configured in its tracker instead of the standard one; the collector must know them."""
+    recorded = [parameter.values[0] for parameter in traffic() if parameter.values[0]]
+    targets = {row["request"]["target"].partition("?")[0] for row in recorded if row["expect"]["n_events"]}
+    own = {path for path in targets if re.fullmatch("/[^/]+/[^/]+", path) and "com.snowplowanalytics" not in path}
+    return dict.fromkeys(sorted(own), "/com.snowplowanalytics.snowplow/tp2")
 
 
 def _iglu(place: Path) -> Path:
@@ -50,3 +64,20 @@ def _iglu(place: Path) -> Path:
 def embedded_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """On the embedded stream, everything at its default."""
     yield from running(tmp_path_factory.mktemp("embedded"), {})
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """On each transport, everything else at its default."""
+    environment: dict[str, str] = {}
+    if request.param == "rabbitmq":
+        environment = dict(_on_rabbitmq(request.getfixturevalue("broker")))
+    yield from running(tmp_path_factory.mktemp(request.param), environment)
+
+
+def _on_rabbitmq(broker: Address) -> Mapping[str, str]:
+    """The virtual host that no other test uses, emptied."""
+    settings = broker.settings("/")
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(asyncio.run, clear(settings)).result()
+    return variables(settings)

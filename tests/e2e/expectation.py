@@ -7,11 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from shared.event import FIELDS
 from shared.schema import SchemaKey, column_suffix
 
 #: Network user id of a visitor who asked not to be identified.
 ANONYMOUS_ID = "00000000-0000-0000-0000-000000000000"
 
+
+#: Text columns → longest value that can't fail: what the column holds, and for a URL what its path and query hold.
+_LONGEST = {field.name: field.limit for field in FIELDS if field.limit is not None} | {
+    "page_url": 3000,
+    "page_referrer": 6000,
+}
 
 Row = Mapping[str, Any]
 
@@ -34,6 +41,16 @@ def concerns(event: Mapping[str, Any], problem: str) -> bool:
     if match is None or "/payload_data/" in match[1]:
         return True
     return match[1] in {*event.get("contexts", ()), _schema_of(event)}
+
+
+def long_texts(event: Mapping[str, Any]) -> frozenset[str]:
+    """Fields of which the recording gives only the length and the start."""
+    return frozenset(name for name, value in event.items() if isinstance(value, dict))
+
+
+def has_long_text(event: Mapping[str, Any]) -> bool:
+    """A text may be too long for its column, or a URL for the columns of its parts: then the event fails, visibly."""
+    return any(event[name]["length"] > _LONGEST[name] for name in long_texts(event))
 
 
 def problem_schema(problem: str) -> str | None:
@@ -76,7 +93,7 @@ def _same(name: str, wanted: Any, found: Any) -> bool:
         return abs(float(found) - float(wanted)) <= 1e-9 * abs(float(wanted))
     if name == "page_url":
         return found == wanted or unquote(found) == unquote(_cleaned(wanted))
-    return bool(found == _cleaned(wanted))
+    return bool(str(found) == _cleaned(wanted))
 
 
 def _cleaned(text: str) -> str:

@@ -65,7 +65,7 @@ class Pipeline:
 
     def count(self, table: str) -> int:
         """Rows of a table."""
-        return int(self.query(f"SELECT count() AS n FROM {table}")[0]["n"])  # noqa: S608 - our own names
+        return int(self.query(f"SELECT count() AS n FROM {table}")[0]["n"])
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """Poll until the condition holds, or fail with the logs."""

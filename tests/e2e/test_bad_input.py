@@ -71,7 +71,8 @@ CASES = [
     ),
     get("number that is none", "schema_violations", "ten-9", e="tr", tr_tt="ten-9"),
     get("event id that is none", "schema_violations", "id-10", eid="id-10"),
-    get("no such event type", "enrichment_failures", "type-11", e="nope", tna="type-11"),
+    get("no such event type", "schema_violations", "type-11", e="type-11"),
+    Case("no event type at all", "enrichment_failures", "none-13", "/i?p=web&tv=x&aid=bad-input&tna=none-13"),
     get("URL that is none", "enrichment_failures", "http://h o s t-12[/", url="http://h o s t-12[/"),
 ]
 
