@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from cli import bad_rows, configuration, schema
+from cli import bad_rows, configuration, queue, schema
+from cli.load import load
 from cli.ready import ready
 from shared.process import EXIT_MISCONFIGURED, Misconfigured
 from shared.settings import SettingsError
@@ -23,6 +24,8 @@ app = typer.Typer(
 app.add_typer(bad_rows.app, name="bad-rows")
 app.add_typer(configuration.app, name="settings")
 app.add_typer(schema.app, name="schema")
+app.add_typer(queue.app, name="queue")
+app.command()(load)
 app.command()(ready)
 
 

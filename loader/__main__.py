@@ -52,7 +52,7 @@ async def serve(settings: LoaderSettings, stopping: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         alive = {"lanes": liveness.trouble}
         await stack.enter_async_context(admin("loader", settings.loader.admin, registry, ready=ready, alive=alive))
-        documents = open_documents(settings.loader.resolver, time.time)
+        documents = open_documents(settings.loader.iglu, time.time)
         stack.push_async_callback(documents.close)
         warehouse = ClickHouse(settings.clickhouse)
         stack.push_async_callback(warehouse.close)

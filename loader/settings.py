@@ -43,7 +43,7 @@ class LoaderSection(Section):
     """Chunks of one queue that the loader holds unacknowledged; each has up to 2 MB."""
     max_schema_columns: int = Field(default=300, ge=0)
     """Columns for schemas in a table; the data of further schemas goes to the catch-all columns."""
-    resolver: Path = Path("config/iglu.yml")
+    iglu: Path = Path("config/iglu.yml")
     """Iglu resolver configuration, where schemas are looked up for the type hints of new columns."""
     dedupe: DedupeSettings = DedupeSettings()
     retry: RetrySettings = RetrySettings()

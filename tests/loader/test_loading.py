@@ -45,10 +45,10 @@ class Bench:
         settings = RetrySettings(first_delay_ms=retry_ms, longest_delay_ms=retry_ms)
         self.patience = Patience(settings, self.stopping, self.metrics.retries.inc)
         self.columns = TableColumns(self.warehouse, "events", no_documents, 300)
-        store = EventStore(self.warehouse, "events", self.columns, self.patience, self.metrics)
+        self.store = EventStore(self.warehouse, "events", self.columns, self.patience, self.metrics)
         outlet = BadRowOutlet(self.publisher, self.patience, self.clock, self.metrics)
         lookback = Lookback(dedupe or DedupeSettings())
-        self.loading = EventLoading("events", store, outlet, lookback, self.clock, self.metrics)
+        self.loading = EventLoading("events", self.store, outlet, lookback, self.clock, self.metrics)
 
     def clock(self) -> int:
         return self.now_ms
