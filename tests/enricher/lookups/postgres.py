@@ -33,7 +33,7 @@ def server(place: Path) -> Iterator[SqlDatabase]:
     password = folder / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     init = ["-D", str(data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--no-sync"]
     subprocess.run([place / "initdb", *init], check=True, capture_output=True, user=user, cwd=folder)
     options = ["-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-F"]
@@ -53,7 +53,7 @@ def server(place: Path) -> Iterator[SqlDatabase]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
