@@ -44,10 +44,11 @@ class CompiledSchema:
         """False where jsonschema alone can judge, at a hundred times the cost."""
         return self._fast is not None
 
-    def reports(self, instance: Any) -> tuple[Report, ...]:
+    def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
         if self._fast is not None and _says_valid(self._fast, instance):
-            deep = not self._valid_is_shallow and deeper_than(instance, self._max_depth)
-            return (TOO_DEEP,) if deep else ()
+            if self._valid_is_shallow or (levels is not None and levels <= self._max_depth):
+                return ()
+            return (TOO_DEEP,) if deeper_than(instance, self._max_depth) else ()
         return self.judge(instance)
 
     def judge(self, instance: Any) -> tuple[Report, ...]:

@@ -28,8 +28,11 @@ class Schema(Protocol):
     def superseded_by(self) -> str | None:
         """Version that replaced the requested one (`1-0-1`), else None."""
 
-    def reports(self, instance: Any) -> tuple[Report, ...]:
-        """Empty where the instance conforms. The verdict is jsonschema's."""
+    def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
+        """Empty where the instance conforms. The verdict is jsonschema's.
+
+        levels: the instance is known to have no more than these, which saves counting them.
+        """
 
 
 class SchemaIssue(NamedTuple):

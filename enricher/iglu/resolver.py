@@ -22,8 +22,8 @@ class _Known(NamedTuple):
 class IgluResolver:
     """Implements contract.Resolver over the registries of `schemas`; closes them.
 
-    size: compiled schemas kept; 0 keeps none, then only what `resolve` returns counts. clock: Unix seconds, the one
-    of `schemas`.
+    size: compiled schemas kept, and as many absent ones apart from them; 0 keeps none, then only what `resolve`
+    returns counts. clock: Unix seconds, the one of `schemas`.
     """
 
     def __init__(
@@ -38,9 +38,10 @@ class IgluResolver:
         self._size = size
         self._max_depth = max_depth
         self._known: dict[str, _Known] = {}
+        self._absent: dict[str, _Known] = {}
 
     def cached(self, uri: str) -> Resolution | None:
-        known = self._known.get(uri)
+        known = self._known.get(uri) or self._absent.get(uri)
         return known.resolution if known is not None and self._clock() < known.fresh_until else None
 
     async def resolve(self, uri: str) -> Resolution:
@@ -66,12 +67,13 @@ class IgluResolver:
         return _Known(compiled, result.fresh_until, result.document)
 
     def _remember(self, uri: str, known: _Known) -> None:
-        if self._size == 0:
-            return
-        self._known.pop(uri, None)
-        self._known[uri] = known
-        while len(self._known) > self._size:
-            del self._known[next(iter(self._known))]
+        """The one that was resolved first goes where there are too many."""
+        for place in (self._known, self._absent):
+            place.pop(uri, None)
+        place = self._absent if isinstance(known.resolution, NotResolved) else self._known
+        place[uri] = known
+        while len(place) > self._size:
+            del place[next(iter(place))]
 
 
 def unavailable_text(uri: str, result: NotFound) -> str:

@@ -21,7 +21,10 @@ _OUTAGES: Final = frozenset({408, 429})
 
 
 class HttpRegistry:
-    """Implements registry.Registry. The connection pool is opened with the first request, inside the running loop."""
+    """Implements registry.Registry. The connection pool is opened with the first request, inside the running loop.
+
+    With an API key no redirect is followed: the key is for this registry only.
+    """
 
     rank = Rank.HTTP
 
@@ -71,7 +74,9 @@ class HttpRegistry:
 
     async def _get_once(self, path: str) -> Any | Failure:
         try:
-            async with self._open().get(URL(self._root + path, encoded=True), headers=self._headers) as response:
+            async with self._open().get(
+                URL(self._root + path, encoded=True), headers=self._headers, allow_redirects=not self._headers
+            ) as response:
                 return _answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Failure("ClientFailure", str(error) or type(error).__name__, outage=True)

@@ -44,7 +44,10 @@ class _Entry:
 
 
 class SchemaResolver:
-    """One per process. `clock`: Unix seconds. `ttl_s` None: for ever. `size` 0 or a TTL of 0: remember nothing."""
+    """One per process. `clock`: Unix seconds. `ttl_s` None: for ever. `size` 0 or a TTL of 0: remember nothing.
+
+    As many failures are kept as successes, apart from them: made-up names in events push no schema out of memory.
+    """
 
     def __init__(
         self, registries: Sequence[Registry], clock: Callable[[], float], size: int = 500, ttl_s: float | None = None
@@ -53,14 +56,15 @@ class SchemaResolver:
         self._clock = clock
         self._ttl_s = ttl_s
         self._size = 0 if ttl_s is not None and ttl_s <= 0 else max(size, 0)
-        self._entries: OrderedDict[SchemaKey, _Entry] = OrderedDict()
+        self._found: OrderedDict[SchemaKey, _Entry] = OrderedDict()
+        self._missing: OrderedDict[SchemaKey, _Entry] = OrderedDict()
         self._under_way: dict[SchemaKey, asyncio.Task[Found | NotFound]] = {}
 
     async def lookup(self, key: SchemaKey) -> Found | NotFound:
         """From memory where that is fresh, else from the registries; one lookup at a time per key."""
-        entry = self._entries.get(key)
+        entry = self._found.get(key) or self._missing.get(key)
         if entry is not None:
-            self._entries.move_to_end(key)
+            self._place(entry).move_to_end(key)
             known = self._known(key, entry)
             if self._clock() < known.fresh_until:
                 return known
@@ -131,13 +135,17 @@ class SchemaResolver:
     def _expiry(self) -> float:
         return inf if self._ttl_s is None else self._clock() + self._ttl_s
 
+    def _place(self, entry: _Entry) -> OrderedDict[SchemaKey, _Entry]:
+        return self._missing if entry.found is None else self._found
+
     def _remember(self, key: SchemaKey, entry: _Entry) -> None:
-        if self._size == 0:
-            return
-        self._entries[key] = entry
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        """The least recently used goes where there are too many."""
+        for place in (self._found, self._missing):
+            place.pop(key, None)
+        place = self._place(entry)
+        place[key] = entry
+        while len(place) > self._size:
+            place.popitem(last=False)
 
     def _known(self, key: SchemaKey, entry: _Entry) -> Found | NotFound:
         if entry.found is not None:

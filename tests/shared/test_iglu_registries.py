@@ -47,9 +47,12 @@ class Answers:
         self.status: int | None = None
         self.body = b"oops"
         self.requests = 0
+        self.location: str | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests += 1
+        if self.location is not None:
+            return web.Response(status=302, headers={"Location": self.location})
         if self.status is not None:
             return web.Response(status=self.status, body=self.body)
         if request.headers.get("apikey") != SECRET:
@@ -158,6 +161,12 @@ async def test_an_outage_is_tried_again_a_refusal_is_not(answers: Answers, remot
     assert answers.requests == 3
     answers.status, answers.requests = 403, 0
     await remote.fetch(KEY)
+    assert answers.requests == 1
+
+
+async def test_a_key_follows_no_redirect(server: TestServer, answers: Answers, remote: HttpRegistry) -> None:
+    answers.location = str(server.make_url("/api/schemas/elsewhere"))
+    assert await remote.fetch(KEY) == Failure("ClientFailure", "Unexpected response code: 302")
     assert answers.requests == 1
 
 

@@ -109,6 +109,18 @@ async def test_the_least_recently_used_schema_goes_first() -> None:
     assert registry.asked == ["1-0-0", "1-0-1", "1-0-2", "1-0-1"]
 
 
+async def test_made_up_names_push_no_schema_out_of_memory() -> None:
+    registry = having("a")
+    resolver = SchemaResolver([registry], Clock(), size=2)
+    await found(resolver)
+    for version in ("1-0-1", "1-0-2", "1-0-3"):
+        await missing(resolver, KEY._replace(version=version))
+    await found(resolver)
+    assert registry.asked.count(KEY.version) == 1
+    await missing(resolver, KEY._replace(version="1-0-1"))
+    assert registry.asked.count("1-0-1") == 2, "failures are bounded too"
+
+
 async def test_one_lookup_at_a_time_is_under_way_for_a_schema() -> None:
     registry = having("a")
     registry.pause.clear()

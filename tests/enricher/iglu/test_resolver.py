@@ -108,6 +108,16 @@ async def test_the_oldest_schema_goes_when_there_are_too_many() -> None:
     assert setup.resolver.cached(newer) is not None
 
 
+async def test_made_up_names_push_no_schema_out_of_memory() -> None:
+    setup = Setup(FakeRegistry("a", {"1-0-0": STRICT}), size=2)
+    await setup.compiled()
+    made_up = [KEY._replace(version=f"7-0-{n}").uri for n in range(3)]
+    for uri in made_up:
+        await setup.resolver.resolve(uri)
+    assert setup.resolver.cached(KEY.uri) is not None
+    assert [setup.resolver.cached(uri) is None for uri in made_up] == [True, False, False]
+
+
 async def test_the_depth_limit_is_a_setting() -> None:
     setup = Setup(FakeRegistry("a", {"1-0-0": {}}), max_depth=2)
     schema = await setup.compiled()
