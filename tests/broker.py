@@ -25,7 +25,7 @@ from shared.settings import RabbitmqSettings, environment
 VARIABLE = "EVNT_TEST_RABBITMQ"
 
 #: Virtual hosts of a private node: one for a test run, or one for each worker of pytest-xdist.
-VHOSTS = ("master", *(f"gw{n}" for n in range(8)))
+VHOSTS = ("master", "pipeline", "crash", *(f"gw{n}" for n in range(8)))
 
 #: May publish and nothing else, as a collector's user in production.
 PUBLISH_ONLY = "publish-only"

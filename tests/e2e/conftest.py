@@ -77,7 +77,7 @@ def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def _on_rabbitmq(broker: Address) -> Mapping[str, str]:
     """The virtual host that no other test uses, emptied."""
-    settings = broker.settings("/")
+    settings = broker.settings("pipeline")
     with ThreadPoolExecutor(1) as elsewhere:
         elsewhere.submit(asyncio.run, clear(settings)).result()
     return variables(settings)
