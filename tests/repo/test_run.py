@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from shared.settings import SharedSettings
 from tests.repo.tree import ROOT
 
 OPTIONS = ("COLLECTOR__PORT", "COLLECTOR__ADMIN__PORT", "ENRICHER__ADMIN__PORT", "LOADER__ADMIN__PORT")
@@ -33,9 +34,10 @@ def environment(folder: Path) -> dict[str, str]:
     return {**plain, **ports, "EVNT_DATA_DIR": str(folder / "var"), "PYTHONUNBUFFERED": "1"}
 
 
-def start(variables: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+def start(variables: dict[str, str], log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """What `make run` starts once everything is installed, or Python with other arguments."""
     with log.open("ab") as output:
-        command = [sys.executable, "-m", "scripts.run"]
+        command = [sys.executable, *(arguments or ("-m", "scripts.run"))]
         return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)
 
 
@@ -72,6 +74,68 @@ def test_the_welcome_works_and_a_second_run_finds_the_data(tmp_path: Path) -> No
         assert code == 0, log.read_text()
     assert "Traceback" not in log.read_text()
     assert "SIGKILL" not in log.read_text()
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+def test_honcho_starts_several_of_a_stage_on_each_transport(settings: SharedSettings, tmp_path: Path) -> None:
+    variables = {**environment(tmp_path), **transport(settings)}
+    ready = {
+        "ENRICHER__ADMIN__PORT": consecutive(variables, "ENRICHER__ADMIN__PORT", 3),
+        "LOADER__ADMIN__PORT": consecutive(variables, "LOADER__ADMIN__PORT", 2),
+        "COLLECTOR__ADMIN__PORT": consecutive(variables, "COLLECTOR__ADMIN__PORT", 1),
+    }
+    log = tmp_path / "log"
+    process = start(variables, log, "-m", "honcho", "start", "-c", "enricher=3,loader=2")
+    try:
+        wait_until(lambda: all(is_ready(port) for ports in ready.values() for port in ports), process, log)
+        for _ in range(20):
+            send(variables)
+        wait_until(lambda: count(variables) == 20, process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    assert "Traceback" not in log.read_text()
+    assert log.read_text().count("stopped (rc=0)") == 7
+
+
+def transport(settings: SharedSettings) -> dict[str, str]:
+    """The transport of these settings, as the environment of a process."""
+    broker = settings.ingest.rabbitmq
+    return {
+        "EVNT_INGEST__MODE": settings.ingest.mode,
+        "EVNT_INGEST__RABBITMQ__HOST": broker.host,
+        "EVNT_INGEST__RABBITMQ__PORT": str(broker.port),
+        "EVNT_INGEST__RABBITMQ__USERNAME": broker.username,
+        "EVNT_INGEST__RABBITMQ__PASSWORD": broker.password.get_secret_value(),
+        "EVNT_INGEST__RABBITMQ__VIRTUALHOST": broker.virtualhost,
+    }
+
+
+def consecutive(variables: dict[str, str], option: str, count: int) -> range:
+    """Free ports in a row; the option is set to the first."""
+    while True:
+        (first,) = free_ports(1)
+        ports = range(first, first + count)
+        if all(is_free(port) for port in ports):
+            variables[f"EVNT_{option}"] = str(first)
+            return ports
+
+
+def is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
