@@ -17,23 +17,27 @@ GENERATED = {
 
 
 def stale() -> list[str]:
-    """Files whose text is not what the code says now."""
-    return [name for name, make in GENERATED.items() if not _is(ROOT / name, make())]
+    """Files that do not say what the code says now.
+
+    A newer Python needs fewer packages, so that its notices are a part of those written on the oldest one.
+    """
+    return [name for name, make in GENERATED.items() if not _holds(ROOT / name, make(), in_part=make is notices)]
 
 
 def main() -> int:
-    names = stale()
     if "--check" in sys.argv[1:]:
+        names = stale()
         sys.stderr.writelines(f"{name} is stale: run make generate\n" for name in names)
         return 1 if names else 0
-    for name in names:
+    for name in GENERATED:
         (ROOT / name).write_text(GENERATED[name](), "utf-8")
         sys.stdout.write(f"{name}\n")
     return 0
 
 
-def _is(file: Path, text: str) -> bool:
-    return file.is_file() and file.read_text("utf-8") == text
+def _holds(file: Path, text: str, *, in_part: bool) -> bool:
+    written = file.read_text("utf-8") if file.is_file() else ""
+    return set(text.splitlines()) <= set(written.splitlines()) if in_part else written == text
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ CONFINED = {
 
 #: Folders whose modules do not know each other → the names in them that are no such module.
 PEERS = {
-    "enricher/adapters": {"contract", "parts"},
+    "enricher/adapters": {"contract", "parts", "formats"},
     "enricher/enrichments": {"contract", "parts", "loading"},
 }
 
