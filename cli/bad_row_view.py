@@ -29,6 +29,13 @@ def original(row: Any) -> Any:
     return _readable(row.get("payload")) if isinstance(row, dict) else row
 
 
+def brief(payload: Any) -> Any:
+    """A readable original without what is null, of which an event has a hundred."""
+    if isinstance(payload, dict):
+        return {name: brief(value) for name, value in payload.items() if value is not None}
+    return [brief(part) for part in payload] if isinstance(payload, list) else payload
+
+
 def application(payload: Any) -> str | None:
     """The app_id in a readable original; of a request with several events, the first that states one."""
     return next(_applications(payload), None)
@@ -47,7 +54,7 @@ def _said(failure: Any) -> Iterator[str]:
 def _said_of(failure: dict[str, Any]) -> Iterator[str]:
     subject = _subject(failure)
     if "dataReports" in failure:
-        yield from (f"{report.get('path')}: {report.get('message')}" for report in failure["dataReports"])
+        yield from map(_reported, failure["dataReports"])
     elif "lookupHistory" in failure:
         yield "schema not found in any registry"
     elif "expectation" in failure:
@@ -57,6 +64,12 @@ def _said_of(failure: dict[str, Any]) -> Iterator[str]:
     else:
         inner = [part for name in ("messages", "message", "error", "errors") for part in _said(failure.get(name))]
         yield from (f"{subject}{text}" for text in inner)
+
+
+def _reported(report: dict[str, Any]) -> str:
+    """A validator's message; most of them begin with the path already."""
+    path, message = str(report.get("path")), str(report.get("message"))
+    return message if message.startswith(path) else f"{path}: {message}"
 
 
 def _subject(failure: dict[str, Any]) -> str:

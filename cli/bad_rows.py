@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.bad_row_view import application, original, reasons
+from cli.bad_row_view import application, brief, original, reasons
 from cli.since import since
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
@@ -95,7 +95,7 @@ def list_rows(
 def show(
     number: Annotated[int, typer.Argument(help="Number of the row, as `list` prints it.")], as_json: AsJson = False
 ) -> None:
-    """One bad row in full: every reason, and the original payload decoded."""
+    """One bad row in full: every reason, and the original payload decoded, without its nulls unless as JSON."""
     row = asyncio.run(_one(number))
     if row is None:
         sys.stderr.write(
@@ -240,7 +240,7 @@ def _write_row(row: BadRow) -> None:
     for name, value in heading.items():
         console.print(Text(f"{name:<10} {value}"))
     console.print(Text("\n".join(["", "Why:", *(f"  {reason}" for reason in row.reasons), "", "Original:"])))
-    console.print_json(json.dumps(row.payload), ensure_ascii=False)
+    console.print_json(json.dumps(brief(row.payload)), ensure_ascii=False)
 
 
 def _console() -> Console:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.bad_row_view import application, original, reasons
+from cli.bad_row_view import application, brief, original, reasons
 from cli.since import since
 from shared.event import FIELDS
 from shared.payload import CollectorPayload, encode
@@ -43,7 +43,10 @@ def encoded(value: Any) -> str:
                         "schemaKey": "iglu:a/b/jsonschema/1-0-0",
                         "error": {
                             "error": "ValidationError",
-                            "dataReports": [{"message": "not a number", "path": "$.x", "keyword": "type"}],
+                            "dataReports": [
+                                {"message": "not a number", "path": "$.x", "keyword": "type"},
+                                {"message": "$.y: is missing", "path": "$.y", "keyword": "required"},
+                            ],
                         },
                     },
                     {
@@ -55,6 +58,7 @@ def encoded(value: Any) -> str:
             },
             [
                 "iglu:a/b/jsonschema/1-0-0: $.x: not a number",
+                "iglu:a/b/jsonschema/1-0-0: $.y: is missing",
                 "iglu:a/c/jsonschema/1-0-0: schema not found in any registry",
                 "iglu:a/d/jsonschema/1-0-0: expected iglu:a/e/jsonschema/1-*-*",
             ],
@@ -113,6 +117,10 @@ def test_a_partly_enriched_event_is_opened() -> None:
 def test_what_can_not_be_opened_stays_as_it_is(payload: Any) -> None:
     assert original({"payload": payload}) == payload
     assert application(original({"payload": payload})) is None
+
+
+def test_brief_leaves_out_what_is_null() -> None:
+    assert brief({"a": None, "b": [{"c": None, "d": 0}], "e": ""}) == {"b": [{"d": 0}], "e": ""}
 
 
 NOW = 1_700_000_000_000
