@@ -38,22 +38,21 @@ def _installed(name: str) -> Distribution | None:
 
 
 def _line(package: Distribution) -> str:
-    said = _said(package)
+    said: dict[str, Any] = package.metadata.json
     author = _first(*(said.get(name) for name in ("author", "author_email", "maintainer", "maintainer_email")))
     by = re.sub(r"\s*<[^>]*>|\S+@\S+", "", author).strip().strip('",') or "its contributors"
-    return f"| {said['name']} | {_licence(said)} | {by} |\n"
+    return f"| {said['name']} | {_licence(package, said)} | {by} |\n"
 
 
-def _licence(said: dict[str, Any]) -> str:
+def _licence(package: Distribution, said: dict[str, Any]) -> str:
+    """What the package states; else the title of its licence file."""
     lines = [line for line in said.get("classifier", ()) if line.startswith("License ::")]
     classified = [line.rpartition(" :: ")[2] for line in lines]
-    return _first(said.get("license_expression"), *classified, said.get("license"), "see its licence file").split("\n")[
-        0
-    ]
-
-
-def _said(package: Distribution) -> dict[str, Any]:
-    return package.metadata.json
+    stated = _first(said.get("license_expression"), *classified, said.get("license"))
+    texts = (
+        file.read_text("utf-8") for file in package.files or () if re.match(r"(?i)(licen[cs]e|copying)", file.name)
+    )
+    return (stated or next(texts, "not stated")).strip().split("\n")[0]
 
 
 def _first(*texts: str | None) -> str:
