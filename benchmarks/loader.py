@@ -21,11 +21,13 @@ from loader.__main__ import Lanes
 from loader.columns import TableColumns
 from loader.liveness import Liveness
 from loader.metrics import LoaderMetrics
+from loader.outlet import BadRowOutlet
 from loader.patience import Patience
 from loader.settings import LoaderSection, LoaderSettings
 from loader.warehouse.clickhouse import ClickHouse
 from loader.warehouse.contract import Column, TableName
 from shared.event import INDEX, WIDTH
+from shared.identity import now_ms
 from shared.schema import SchemaKey
 from shared.settings import environment
 from shared.stream.contract import Delivery, Message, StreamName
@@ -271,7 +273,8 @@ async def load(warehouse: ClickHouse, chunks: Sequence[bytes]) -> tuple[float, f
     memory, registry = Memory(chunks), CollectorRegistry()
     metrics = LoaderMetrics(registry)
     patience = Patience(settings.retry, stopping, metrics.retries.inc)
-    lanes = Lanes(settings, warehouse, memory, no_documents, patience, metrics, Liveness(time.monotonic))
+    outlet = BadRowOutlet(memory, patience, now_ms, metrics, 1 << 24)
+    lanes = Lanes(settings, warehouse, outlet, no_documents, patience, metrics, Liveness(time.monotonic))
     lanes.add("events", memory)
     wall, cpu = time.perf_counter(), time.process_time()
     running = asyncio.create_task(lanes.made["events"].run(stopping))

@@ -26,7 +26,7 @@ from shared.identity import now_ms
 from shared.process import Misconfigured, admin, run
 from shared.settings import load, process_number
 from shared.stream import open_publisher, open_subscriber
-from shared.stream.contract import Publisher, QueueName, Subscriber
+from shared.stream.contract import QueueName, Subscriber
 from shared.telemetry import configure, logger
 
 #: Which queue feeds which table.
@@ -59,7 +59,8 @@ async def serve(settings: LoaderSettings, stopping: asyncio.Event) -> None:
         with suppress(GivenUp):
             await patience(warehouse.prepare)
             publisher = await stack.enter_async_context(open_publisher(settings))
-            lanes = Lanes(settings.loader, warehouse, publisher, documents, patience, metrics, liveness)
+            outlet = BadRowOutlet(publisher, patience, now_ms, metrics, settings.ingest.limits.message_max_bytes)
+            lanes = Lanes(settings.loader, warehouse, outlet, documents, patience, metrics, liveness)
             for table, queue in QUEUES.items():
                 opened = open_subscriber(settings, queue, settings.loader.prefetch)
                 lanes.add(table, await stack.enter_async_context(opened))
@@ -76,7 +77,7 @@ class Lanes:
         self,
         settings: LoaderSection,
         warehouse: Warehouse,
-        publisher: Publisher,
+        outlet: BadRowOutlet,
         documents: Documents,
         patience: Patience,
         metrics: LoaderMetrics,
@@ -84,7 +85,7 @@ class Lanes:
     ) -> None:
         self._settings = settings
         self._warehouse = warehouse
-        self._outlet = BadRowOutlet(publisher, patience, now_ms, metrics)
+        self._outlet = outlet
         self._documents = documents
         self._patience = patience
         self._metrics = metrics
@@ -106,7 +107,7 @@ class Lanes:
         columns = TableColumns(self._warehouse, table, self._documents, self._settings.max_schema_columns)
         store = EventStore(self._warehouse, table, columns, self._patience, self._metrics)
         lookback = Lookback(self._settings.dedupe)
-        return EventLoading(table, store, self._outlet, lookback, now_ms, self._metrics)
+        return EventLoading(table, subscriber, store, self._outlet, lookback, now_ms, self._metrics)
 
 
 async def run_lanes(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from shared import badrow
@@ -34,6 +35,17 @@ def runtime_error(line: bytes, reason: str) -> bytes:
     return badrow.bad_row("loader_runtime_error", PROCESSOR, reason, event_document(line))
 
 
+def too_large(row: bytes, most_bytes: int, now_ms: int) -> bytes:
+    """The bad row of a bad row that no message can hold: quotes the first tenth of what would fit."""
+    failure = {
+        "timestamp": badrow.instant(now_ms),
+        "maximumAllowedSizeBytes": most_bytes,
+        "actualSizeBytes": len(row),
+        "expectation": "Bad row of the loader exceeds the maximum allowed size of a message",
+    }
+    return badrow.bad_row("size_violation", PROCESSOR, failure, row[: most_bytes // 10].decode("utf-8", "replace"))
+
+
 def event_document(line: bytes) -> dict[str, Any]:
     """An enriched line as the JSON that Snowplow's Analytics SDKs make of it: typed, empty cells null."""
     cells = line.decode("utf-8", "replace").split("\t")
@@ -44,14 +56,20 @@ def _instant(cell: str) -> str:
     return cell.replace(" ", "T").removesuffix(".000") + "Z"
 
 
+def _number(cell: str) -> float | str:
+    """As text where no double holds it, since JSON has no infinity."""
+    number = float(cell)
+    return number if isfinite(number) else cell
+
+
 _READ: dict[Kind, Callable[[str], Any]] = {
     "text": str,
     "uuid": str,
     "timestamp": _instant,
     "int": int,
     "bool": "1".__eq__,
-    "decimal": float,
-    "float": float,
+    "decimal": _number,
+    "float": _number,
     "json": json.loads,
 }
 

@@ -61,4 +61,7 @@ def clashes(chunk: Chunk, stored: frozenset[StoredEvent]) -> int:
 
 def _known_as(chunk: Chunk) -> list[StoredEvent]:
     pairs = zip(chunk.event_ids, chunk.fingerprints, strict=True)
-    return [StoredEvent(event_id.decode().lower(), fingerprint.decode()) for event_id, fingerprint in pairs]
+    return [
+        StoredEvent(event_id.decode().lower(), fingerprint.decode("utf-8", "replace"))
+        for event_id, fingerprint in pairs
+    ]

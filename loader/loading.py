@@ -1,7 +1,7 @@
 """What is done with a batch of each queue before it may be acked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -31,13 +31,18 @@ class EventLoading:
     def __init__(
         self,
         table: TableName,
+        subscriber: Subscriber,
         store: EventStore,
         outlet: BadRowOutlet,
         lookback: Lookback,
         clock: Clock,
         metrics: LoaderMetrics,
+        take_apart: Callable[[bytes], Chunk] = read,
     ) -> None:
+        self._log = logger("loader")
         self._table = table
+        self._subscriber = subscriber
+        self._take_apart = take_apart
         self._store = store
         self._outlet = outlet
         self._lookback = lookback
@@ -51,12 +56,12 @@ class EventLoading:
         await self._wait_for_earlier(distinct)
         self._under_way |= {delivery.message.message_id: done for delivery in distinct}
         try:
-            await self._load(distinct)
+            poison = await self._load(distinct)
         finally:
             done.set()
             for message_id in [key for key, event in self._under_way.items() if event is done]:
                 del self._under_way[message_id]
-        return deliveries
+        return [delivery for delivery in deliveries if delivery not in poison]
 
     async def _wait_for_earlier(self, deliveries: Sequence[Delivery]) -> None:
         """A chunk may come again, its connection having broken, while its first insert is still under way here."""
@@ -65,24 +70,37 @@ class EventLoading:
             if delivery.redelivered and earlier:
                 await earlier.wait()
 
-    async def _load(self, deliveries: Sequence[Delivery]) -> None:
-        chunks = []
+    async def _load(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Load what can be read; gives what was buried."""
+        chunks: list[Chunk] = []
+        bad: list[BadRow] = []
+        poison: list[Delivery] = []
         question = dedupe.Question()
         for delivery in deliveries:
-            chunk = read(delivery.message.body)
+            chunk = await self._read(delivery)
+            if chunk is None:
+                poison.append(delivery)
+                continue
             chunks.append(chunk)
+            bad += _bad_lines(delivery, chunk)
             if delivery.redelivered:
                 question.ask(chunk)
             self._lookback.ask(chunk, question)
             await asyncio.sleep(0)
-        bad = [
-            BadRow(badrows.parsing_error(*line), f"{delivery.message.message_id}/{number}")
-            for delivery, chunk in zip(deliveries, chunks, strict=True)
-            for number, line in enumerate(chunk.bad)
-        ]
         bad += [BadRow(body, "") for body in await self._store.put(await self._fresh(chunks, question))]
         await self._outlet.put(bad)
         self._note(chunks)
+        return poison
+
+    async def _read(self, delivery: Delivery) -> Chunk | None:
+        """A chunk that brings a bug to light must not bring down the loader, and with it all its neighbours, again
+        and again: it goes where operators look for poison."""
+        try:
+            return self._take_apart(delivery.message.body)
+        except Exception as bug:  # noqa: BLE001 - whatever it is, it is this chunk's
+            self._log.exception("chunk.buried", table=self._table, message_id=delivery.message.message_id)
+            await self._subscriber.bury([delivery], repr(bug))
+            return None
 
     async def _fresh(self, chunks: Sequence[Chunk], question: dedupe.Question) -> list[Chunk]:
         """The chunks without the rows that the table holds already."""
@@ -101,6 +119,11 @@ class EventLoading:
                 self._metrics.end_to_end.labels(self._table).observe(
                     max(0.0, now / 1000 - seconds(min(chunk.collected)))
                 )
+
+
+def _bad_lines(delivery: Delivery, chunk: Chunk) -> list[BadRow]:
+    message_id = delivery.message.message_id
+    return [BadRow(badrows.parsing_error(*line), f"{message_id}/{number}") for number, line in enumerate(chunk.bad)]
 
 
 class BadRowLoading:

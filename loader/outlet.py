@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from loader import badrows
 from loader.metrics import LoaderMetrics
 from loader.patience import Patience
 from shared.identity import Clock, uuid5
@@ -22,10 +23,13 @@ class BadRow(NamedTuple):
 
 
 class BadRowOutlet:
-    """Publishes bad rows and returns once the stream has them."""
+    """Publishes bad rows and returns once the stream has them. most_bytes: what a message may hold."""
 
-    def __init__(self, publisher: Publisher, patience: Patience, clock: Clock, metrics: LoaderMetrics) -> None:
+    def __init__(
+        self, publisher: Publisher, patience: Patience, clock: Clock, metrics: LoaderMetrics, most_bytes: int
+    ) -> None:
         self._publisher = publisher
+        self._most_bytes = most_bytes
         self._patience = patience
         self._clock = clock
         self._metrics = metrics
@@ -40,6 +44,9 @@ class BadRowOutlet:
             self._metrics.bad_rows.labels(message.headers["type"]).inc()
 
     def _message(self, row: BadRow) -> Message:
-        kind = json.loads(row.body)["schema"].split("/")[1]
+        now_ms = self._clock()
+        fits = len(row.body) <= self._most_bytes
+        body = row.body if fits else badrows.too_large(row.body, self._most_bytes, now_ms)
+        kind = json.loads(body)["schema"].split("/")[1]
         name = uuid5(BAD_ROW_IDS, f"{row.origin}/{sha256(row.body).hexdigest()}")
-        return Message(row.body, name, self._clock(), "bad-row", "application/json", {"type": kind})
+        return Message(body, name, now_ms, "bad-row", "application/json", {"type": kind})

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from loader.batch import Batcher
+from loader.chunk import Chunk, read
 from loader.columns import TableColumns
 from loader.loading import BadRowLoading, EventLoading, once
 from loader.memory import Lookback
@@ -46,9 +47,15 @@ class Bench:
         self.patience = Patience(settings, self.stopping, self.metrics.retries.inc)
         self.columns = TableColumns(self.warehouse, "events", no_documents, 300)
         self.store = EventStore(self.warehouse, "events", self.columns, self.patience, self.metrics)
-        outlet = BadRowOutlet(self.publisher, self.patience, self.clock, self.metrics)
+        outlet = BadRowOutlet(self.publisher, self.patience, self.clock, self.metrics, 10_000)
         lookback = Lookback(dedupe or DedupeSettings())
-        self.loading = EventLoading("events", self.store, outlet, lookback, self.clock, self.metrics)
+        parts = (self.subscriber, self.store, outlet, lookback, self.clock, self.metrics)
+        self.loading = EventLoading("events", *parts, take_apart=self.take_apart)
+
+    def take_apart(self, body: bytes) -> Chunk:
+        if body == b"brings a bug to light":
+            raise IndexError("bug")
+        return read(body)
 
     def clock(self) -> int:
         return self.now_ms
@@ -176,6 +183,25 @@ async def test_a_bad_row_is_published_before_the_chunk_may_be_acked() -> None:
     bench.publisher.outages = deque([StreamUnavailable("broker down")] * 3)
     await bench.loading([delivery(b"broken")])
     assert len(bench.publisher.published) == 1
+
+
+async def test_a_bad_row_that_no_message_can_hold_is_cut() -> None:
+    bench = Bench()
+    await bench.loading([delivery(b"x" * 20_000)])
+    (row,) = bench.bad()
+    assert row["schema"].endswith("/size_violation/jsonschema/1-0-0")
+    assert row["data"]["failure"]["actualSizeBytes"] > 20_000
+    assert row["data"]["payload"].endswith("xxx")
+
+
+async def test_a_chunk_that_brings_a_bug_to_light_is_buried_alone() -> None:
+    bench = Bench()
+    poison = delivery(b"brings a bug to light", "p")
+    neighbours = [delivery(chunk(1), "a"), delivery(chunk(2), "b")]
+    done = await bench.loading([neighbours[0], poison, neighbours[1]])
+    assert done == neighbours
+    assert [found for found, _ in bench.subscriber.buried] == [poison]
+    assert bench.loaded() == ids(1, 2)
 
 
 async def test_a_bad_row_made_twice_has_one_id() -> None:
