@@ -24,6 +24,7 @@ from collector.settings import Settings
 from collector.spool import Spool, SpoolingPublisher
 from collector.state import State
 from collector.tracking import Tracking
+from collector.wire import Renderer
 from shared.badrow import Processor
 from shared.identity import now_ms, uuid4, uuid7
 from shared.process import admin, run
@@ -135,7 +136,8 @@ async def http_server(
         if inner is None:
             raise RuntimeError("the application did not start")
         gate = Gate(settings)
-        front = Front(Routes(settings), None if gate.open else gate, intake, metrics, headers, inner.request_handler)
+        renderer = Renderer(headers, now_ms)
+        front = Front(Routes(settings), None if gate.open else gate, intake, metrics, renderer, inner.request_handler)
         server = Server(front.serve, settings, metrics, report)
         server.request_factory = inner.request_factory
         yield server

@@ -20,11 +20,15 @@ class Body:
     damage: str | None = None
 
 
+def at_once(content: StreamReader, bound: int) -> Body | None:
+    """The body, if all of it has come together with the head, as most do, and is no larger than the bound."""
+    if not content.is_eof() or content.total_bytes > bound:
+        return None
+    return Body(content.read_nowait())
+
+
 async def read(content: StreamReader, bound: int, timeout_s: float) -> Body:
     """Up to `bound` bytes, counting the rest. Raises TimeoutError when the client is slower than that."""
-    if content.is_eof():
-        data = content.read_nowait()
-        return Body(data) if len(data) <= bound else Body(data[:bound], len(data) - bound)
     kept = bytearray()
     total = 0
     async with asyncio.timeout(timeout_s):

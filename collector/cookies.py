@@ -76,10 +76,11 @@ class CookieWriter:
 
     def _write(self, value: str, origin: str | None, expires: int) -> list[str]:
         chosen = domain(self._settings.domains, self._settings.fallback_domain, origin)
-        middle = f"={value}; Expires={_date(expires)}{f'; Domain={chosen}' if chosen else ''}; Path=/"
+        middle = f"={value}; Expires={http_date(expires)}{f'; Domain={chosen}' if chosen else ''}; Path=/"
         return [name + middle + attributes for name, attributes in self._names]
 
 
 @lru_cache(maxsize=16)
-def _date(seconds: int) -> str:
+def http_date(seconds: int) -> str:
+    """Unix seconds as HTTP writes them."""
     return formatdate(max(seconds, 0), usegmt=True)

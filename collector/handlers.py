@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from multidict import CIMultiDict
 
-from collector.answer import Answer, Headers
+from collector.answer import Answer
 from collector.gate import Gate
 from collector.hit import split_target
 from collector.intake import Intake, Refused
 from collector.metrics import Metrics
 from collector.routes import Routes
+from collector.wire import Renderer
 
 _METHODS = frozenset(("GET", "HEAD", "POST"))
 
@@ -22,13 +22,13 @@ class Front:
     """Takes what trackers send; everything else goes to the application."""
 
     def __init__(
-        self, routes: Routes, gate: Gate | None, intake: Intake, metrics: Metrics, headers: Headers, cold: Cold
+        self, routes: Routes, gate: Gate | None, intake: Intake, metrics: Metrics, renderer: Renderer, cold: Cold
     ) -> None:
         self._routes = routes
         self._gate = gate
         self._intake = intake
         self._metrics = metrics
-        self._headers = headers
+        self._renderer = renderer
         self._cold = cold
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -52,30 +52,21 @@ class Front:
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._gate is not None and (refusal := self._refusal(self._gate, request)) is not None:
-            return self._response(refusal)
+            return self._renderer.response(request, refusal)
         method = request.method
         if method in _METHODS:
             path, query = split_target(request.raw_path.encode("utf-8", "surrogateescape"))
             recorded = self._routes.recorded_path(method, path)
             if recorded is not None:
-                return await self._track(request, recorded, query)
+                try:
+                    hit = await self._intake.hit(request, query)
+                    answer = await self._intake.keep(hit, recorded)
+                except Refused as refused:
+                    return self._renderer.response(request, Answer(refused.status, []), close=True)
+                return self._renderer.response(request, answer)
         return await self._cold(request)
-
-    async def _track(self, request: web.BaseRequest, recorded: bytes, query: bytes | None) -> web.StreamResponse:
-        try:
-            hit = await self._intake.hit(request, query)
-            return self._response(await self._intake.keep(hit, recorded))
-        except Refused as refusal:
-            response = self._response(Answer(refusal.status, []))
-            response.force_close()
-            return response
 
     def _refusal(self, gate: Gate, request: web.BaseRequest) -> Answer | None:
         headers = request.headers
         host, forwarded = headers.get("Host", ""), headers.get("X-Forwarded-Proto", "")
         return gate.refusal(request.method, request.raw_path, host, forwarded, request.secure)
-
-    def _response(self, answer: Answer) -> web.Response:
-        headers = CIMultiDict(answer.headers)
-        headers.extend(self._headers)
-        return web.Response(status=answer.status, headers=headers, body=answer.body)

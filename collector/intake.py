@@ -10,7 +10,7 @@ from collector.commit import GroupCommit, TooLate
 from collector.hit import Hit
 from collector.metrics import Metrics
 from collector.settings import Settings
-from collector.tracking import Bodies, Outcome, Tracking
+from collector.tracking import Bodies, Tracking
 from shared.identity import Clock
 from shared.stream.contract import StreamError
 
@@ -62,7 +62,11 @@ class Intake:
 
         Raises Refused when that takes too long.
         """
-        outcome = await self._decide(hit, path, bodies)
+        now = self._clock()
+        if hit.body is not None and len(hit.body) >= _IN_THREAD:
+            outcome = await asyncio.to_thread(self._tracking.serve, hit, path, now, bodies)
+        else:
+            outcome = self._tracking.serve(hit, path, now, bodies)
         if outcome.good or outcome.bad:
             try:
                 await self._commit.add(outcome.good, outcome.bad)
@@ -84,16 +88,12 @@ class Intake:
         """The client's address as it is recorded."""
         return self._tracking.client_address(hit).decode()
 
-    async def _decide(self, hit: Hit, path: bytes, bodies: Bodies | None) -> Outcome:
-        now = self._clock()
-        if hit.body is not None and len(hit.body) >= _IN_THREAD:
-            return await asyncio.to_thread(self._tracking.serve, hit, path, now, bodies)
-        return self._tracking.serve(hit, path, now, bodies)
-
     async def _read(self, request: web.BaseRequest, hit: Hit) -> None:
         limits = self._limits
         try:
-            body = await bodies.read(request.content, limits.max_payload_bytes, self._body_seconds)
+            body = bodies.at_once(request.content, limits.max_payload_bytes)
+            if body is None:
+                body = await bodies.read(request.content, limits.max_payload_bytes, self._body_seconds)
         except TimeoutError as error:
             self._metrics.cut_off += 1
             raise Refused(408) from error

@@ -1,6 +1,7 @@
 """A request as it is recorded: the CollectorPayload struct that the enricher reads."""
 
 import re
+from collections.abc import Sequence
 
 from collector import cookies
 from collector.address import UNKNOWN, ClientAddress
@@ -51,21 +52,21 @@ class Recorder:
             headers = [header for header in headers if header[0].lower() not in _PERSONAL]
         elif not self._addresses.keeps_headers:
             headers = [kept for header in headers if (kept := self._addresses.kept(header)) is not None]
+        lines = list(map(b": ".join, headers))
         if b"cookie" in hit.named:
-            lines = [line for header in headers if (line := _line(header)) is not None]
-        else:
-            lines = [name + b": " + value for name, value in headers]
+            _clean_cookies(headers, lines)
         if content_type is not None:
             lines.append(content_type)
         return lines
 
 
-def _line(header: Header) -> bytes | None:
-    name, value = header
-    if len(name) == 6 and name.lower() == b"cookie":
-        cleaned = cookies.clean(value)
-        return None if cleaned is None else b"Cookie: " + cleaned
-    return name + b": " + value
+def _clean_cookies(headers: Sequence[Header], lines: list[bytes]) -> None:
+    """The enricher's extractor wants the header's name with a capital C, and nothing but valid pairs in it."""
+    for place in range(len(headers) - 1, -1, -1):
+        name, value = headers[place]
+        if len(name) == 6 and name.lower() == b"cookie":
+            cleaned = cookies.clean(value)
+            lines[place : place + 1] = [] if cleaned is None else [b"Cookie: " + cleaned]
 
 
 def _lower(value: bytes | None) -> bytes | None:

@@ -1,5 +1,6 @@
 """Which requests are a tracker's, and under which path they are recorded."""
 
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from collector.settings import Settings
@@ -23,10 +24,14 @@ class Routes:
         if rules.bridges.analytics_js:
             reserved.append("/com.segment/v1/")
         self._reserved = tuple(prefix.encode() for prefix in reserved)
+        self._remembered = lru_cache(maxsize=1024)(self._find)
 
     def recorded_path(self, method: str, path: bytes) -> bytes | None:
         """The path to record, decoded; None when the request is none of a tracker's. `path` is as it came."""
-        fixed = self._post if method == "POST" else self._get
+        return self._remembered(method == "POST", path)
+
+    def _find(self, post: bool, path: bytes) -> bytes | None:
+        fixed = self._post if post else self._get
         decoded = unquote_to_bytes(path) if b"%" in path else path
         if decoded in fixed:
             return fixed[decoded]

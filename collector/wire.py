@@ -1,0 +1,69 @@
+"""Answers to trackers as bytes, written at once: building and serialising a response object costs as much again."""
+
+from http import HTTPStatus
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
+
+from collector.answer import Answer, Headers
+from collector.cookies import http_date
+from shared.identity import Clock
+
+
+class Rendered(web.StreamResponse):
+    """An answer that is bytes already, on a connection that stays open."""
+
+    def __init__(self, status: int, data: bytes) -> None:
+        super().__init__(status=status)
+        self._data = data
+        self._keep_alive = True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write it."""
+        if request.transport is None:
+            raise ConnectionResetError("the client is gone")
+        request.transport.write(self._data)
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """All is written already."""
+
+
+class Renderer:
+    """Turns answers into responses, with the headers that every answer carries."""
+
+    def __init__(self, headers: Headers, clock: Clock) -> None:
+        self._headers = headers
+        self._common = _text(headers)
+        self._clock = clock
+
+    def response(self, request: web.BaseRequest, answer: Answer, *, close: bool = False) -> web.StreamResponse:
+        """The response; `close` ends the connection after it."""
+        if close or request.version != HttpVersion11 or not request.keep_alive:
+            return self._ordinary(answer, close)
+        status = answer.status
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\n{_text(answer.headers)}{self._common}"
+            f"Content-Length: {len(answer.body)}\r\nDate: {http_date(self._clock() // 1000)}\r\n\r\n"
+        )
+        body = answer.body if request.method != "HEAD" else b""
+        return Rendered(status, head.encode("latin-1", "replace") + body)
+
+    def _ordinary(self, answer: Answer, close: bool) -> web.StreamResponse:
+        headers = CIMultiDict(answer.headers)
+        headers.extend(self._headers)
+        response = web.Response(status=answer.status, headers=headers, body=answer.body)
+        if close:
+            response.force_close()
+        return response
+
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+def _text(headers: Headers) -> str:
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        raise ValueError("a header holds a line break")
+    return text
