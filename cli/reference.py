@@ -10,7 +10,8 @@ from pydantic_core import PydanticUndefined
 
 from cli.configuration import PipelineSettings
 from shared.event import FIELDS
-from shared.settings import SECTIONS, Option, options
+from shared.options import Option, options
+from shared.settings import SECTIONS
 
 CONFIGURATION = """# Configuration
 

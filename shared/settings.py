@@ -8,19 +8,17 @@ Relative paths are relative to the working directory of the process.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-#: Prefix of every environment variable that sets an option.
-PREFIX = "EVNT_"
+from shared.options import PREFIX, is_secret, model_at, options, variable
 
 #: Read when `EVNT_CONFIG` names no other file; the defaults of the models apply when it is absent.
 DEFAULT_FILE = Path("config/pipeline.yml")
@@ -160,37 +158,6 @@ def process_number() -> int:
     return int(number) if number.isdecimal() else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One value that can be set. A segment in angle brackets stands for a name that the user chooses."""
-
-    path: tuple[str, ...]
-    annotation: Any
-    default: Any
-    doc: str
-
-    @property
-    def name(self) -> str:
-        return ".".join(self.path)
-
-    @property
-    def variable(self) -> str:
-        return PREFIX + "__".join(self.path).upper()
-
-
-def options(model: type[BaseModel], above: tuple[str, ...] = (), defaults: BaseModel | None = None) -> Iterator[Option]:
-    """Every option of a model, in order of declaration, depth first. `defaults`: a section with its parent's values."""
-    for name, field in model.model_fields.items():
-        own = field.get_default(call_default_factory=True, validated_data={})
-        default = getattr(defaults, name) if defaults else own
-        segment, nested = _nested(field.annotation)
-        if nested is not None:
-            section = default if isinstance(default, BaseModel) else None
-            yield from options(nested, (*above, name, *segment), section)
-        else:
-            yield Option((*above, name), field.annotation, default, field.description or "")
-
-
 def load(model: type[Model], *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Model:
     """The settings of one process: defaults < YAML file < environment.
 
@@ -277,7 +244,7 @@ def _problem(model: type[BaseModel], error: ErrorDetails, file: Path, from_envir
     if error["type"] == "extra_forbidden":
         return f"{'.'.join(path)}: unknown option{_hint(model, path)} (set in {source})"
     expected = error["msg"].removeprefix("Value error, ")
-    found = "" if error["type"] == "missing" or _secret(model, path) else f", found {error['input']!r}"
+    found = "" if error["type"] == "missing" or is_secret(model, path) else f", found {error['input']!r}"
     return f"{'.'.join(path)}: {expected[0].lower()}{expected[1:]}{found} (set in {source})"
 
 
@@ -285,18 +252,14 @@ def _source(path: tuple[str, ...], file: Path, from_environment: Mapping[str, An
     level: Any = from_environment
     for part in path:
         if not isinstance(level, dict) or part not in level:
-            return str(file) if level is from_environment or isinstance(level, dict) else _variable(path)
+            return str(file) if level is from_environment or isinstance(level, dict) else variable(path)
         level = level[part]
-    return _variable(path)
-
-
-def _variable(path: tuple[str, ...]) -> str:
-    return PREFIX + "__".join(path).upper()
+    return variable(path)
 
 
 def _hint(model: type[BaseModel], path: tuple[str, ...]) -> str:
     """The nearest name beside the unknown one; else the options of the same name elsewhere; else what is there."""
-    parent = _model_at(model, path[:-1])
+    parent = model_at(model, path[:-1])
     beside = list(parent.model_fields) if parent else []
     near = get_close_matches(path[-1], beside, 1)
     found = [".".join((*path[:-1], name)) for name in near]
@@ -308,30 +271,3 @@ def _unknown_section(name: str, source: str) -> str:
     near = get_close_matches(name, SECTIONS, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; valid here: {', '.join(SECTIONS)}"
     return f"{name}: unknown section{hint} (set in {source})"
-
-
-def _secret(model: type[BaseModel], path: tuple[str, ...]) -> bool:
-    parent = _model_at(model, path[:-1])
-    field = parent.model_fields.get(path[-1]) if parent else None
-    return field is None or SecretStr in (field.annotation, *get_args(field.annotation))
-
-
-def _model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
-    if not path:
-        return model
-    field = model.model_fields.get(path[0])
-    segment, nested = _nested(field.annotation) if field else ((), None)
-    return _model_at(nested, path[1 + len(segment) :]) if nested else None
-
-
-def _nested(annotation: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
-    """The model inside an annotation, and the segment that a mapping of models puts before it."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return (), annotation
-    arguments = get_args(annotation)
-    if get_origin(annotation) is dict:
-        nested = _nested(arguments[1])[1]
-        return (("<name>",), nested) if nested else ((), None)
-    if type(None) in arguments:
-        return next((found for found in map(_nested, arguments) if found[1]), ((), None))
-    return (), None

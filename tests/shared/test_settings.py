@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr
 
-from shared.settings import Section, SettingsError, SharedSettings, load, options
+from shared.options import options
+from shared.settings import Section, SettingsError, SharedSettings, load
 
 
 class Thing(Section):
