@@ -50,12 +50,14 @@ def variable(path: tuple[str, ...]) -> str:
 
 
 def is_secret(model: type[BaseModel], path: tuple[str, ...]) -> bool:
+    """Whether an option's value must not be repeated; so too what no option is, since it may be a misspelt one."""
     parent = model_at(model, path[:-1])
     field = parent.model_fields.get(path[-1]) if parent else None
     return field is None or SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
+    """The section that a path leads to, through names that users chose too; None where there is none."""
     if not path:
         return model
     field = model.model_fields.get(path[0])
