@@ -53,7 +53,7 @@ def check_event(text: str, cached: Cached, max_depth: int) -> Generator[Query, R
     if opened is None:
         return checked
     document, data, exact = opened
-    yield from _check("unstruct", data, exact, document.exact is not document.value, cached, checked)
+    yield from _check("unstruct", [data], [exact], document, cached, checked)
     if checked.entities:
         as_sent = _as_sent(document, text, _EVENT_HEAD, [data], checked)
         checked.text = as_sent or event_text(checked.entities[0])
@@ -67,9 +67,7 @@ def check_contexts(text: str, cached: Cached, max_depth: int) -> Generator[Query
     if opened is None:
         return checked
     document, data, exact = opened
-    literals = document.exact is not document.value
-    for item, exact_item in zip(data, exact, strict=True):
-        yield from _check("contexts", item, exact_item, literals, cached, checked)
+    yield from _check("contexts", data, exact, document, cached, checked)
     head = f'{{"schema":"{document.value["schema"]}","data":'
     as_sent = _as_sent(document, text, head, data, checked)
     checked.text = _CONTEXTS_HEAD + as_sent[len(head) :] if as_sent else contexts_text(checked.entities)
@@ -87,7 +85,7 @@ def recheck(source: str, entities: Iterable[Entity], cached: Cached) -> Generato
                 checked.violations.append(NotIglu(source, {"schema": entity.schema, "data": entity.data}, found))
                 continue
             resolution = yield Query("schema", entity.schema)
-        _judge(source, entity, resolution, checked)
+        _judge(source, entity, resolution, None, checked)
     return checked
 
 
@@ -112,7 +110,7 @@ def _open(
     resolution = cached(wrapper.uri)
     if resolution is None:
         resolution = yield Query("schema", wrapper.uri)
-    invalid = judge(source, wrapper, resolution)
+    invalid = judge(source, wrapper, resolution, document.levels)
     if invalid is not None:
         checked.violations.append(invalid)
         return None
@@ -120,31 +118,35 @@ def _open(
 
 
 def _check(
-    source: str, value: Any, exact: Any, literals: bool, cached: Cached, checked: Checked
+    source: str, values: list[Any], exact: list[Any], document: jsontext.Document, cached: Cached, checked: Checked
 ) -> Generator[Query, Resolution, None]:
-    """One entity as the tracker sent it."""
-    uri = value.get("schema") if isinstance(value, dict) else None
-    resolution = cached(uri) if isinstance(uri, str) else None
-    if resolution is None or "data" not in value:
-        found = self_describing(value)
-        if isinstance(found, str):
-            checked.violations.append(NotIglu(source, value, found))
-            return
-        resolution = yield Query("schema", found.uri)
-    text = _literal_text(exact) if literals else None
-    _judge(source, Entity(value["schema"], value["data"], text), resolution, checked)
+    """Entities as the tracker sent them, each alone."""
+    for position, value in enumerate(values):
+        uri = value.get("schema") if isinstance(value, dict) else None
+        resolution = cached(uri) if isinstance(uri, str) else None
+        if resolution is None or "data" not in value:
+            found = self_describing(value)
+            if isinstance(found, str):
+                checked.violations.append(NotIglu(source, value, found))
+                continue
+            resolution = yield Query("schema", found.uri)
+        text = None if document.exact is document.value else _literal_text(exact[position])
+        _judge(source, Entity(value["schema"], value["data"], text), resolution, document.levels, checked)
 
 
 def _literal_text(exact: Any) -> str:
     return jsontext.render({"schema": exact["schema"], "data": exact["data"]}, literals=True)
 
 
-def _judge(source: str, entity: Entity, resolution: Resolution, checked: Checked) -> None:
-    invalid = judge(source, SelfDescribing(entity.schema, entity.data), resolution)
-    if invalid is not None:
-        checked.violations.append(invalid)
+def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | None, checked: Checked) -> None:
+    if isinstance(resolution, (NotResolved, InvalidSchema)):
+        checked.violations.append(Invalid(source, entity.schema, resolution, entity.data))
         return
-    if isinstance(resolution, (NotResolved, InvalidSchema)) or resolution.superseded_by is None:
+    reports = resolution.reports(entity.data, levels)
+    if reports:
+        checked.violations.append(Invalid(source, entity.schema, reports, entity.data))
+        return
+    if resolution.superseded_by is None:
         checked.entities.append(entity)
         return
     info = {"originalSchema": entity.schema, "validatedWith": resolution.superseded_by}
@@ -159,11 +161,11 @@ def _renamed(entity: Entity, uri: str) -> Entity:
     return Entity(uri, entity.data, f'{{"schema":"{uri}",' + entity.text[len(head) :])
 
 
-def judge(source: str, sent: SelfDescribing, resolution: Resolution) -> Invalid | None:
-    """Whether the data conforms to what its URI resolved to."""
+def judge(source: str, sent: SelfDescribing, resolution: Resolution, levels: int | None) -> Invalid | None:
+    """Whether the data conforms to what its URI resolved to. levels: at most so many it has, where that is known."""
     if isinstance(resolution, (NotResolved, InvalidSchema)):
         return Invalid(source, sent.uri, resolution, sent.data)
-    reports = resolution.reports(sent.data)
+    reports = resolution.reports(sent.data, levels)
     return Invalid(source, sent.uri, reports, sent.data) if reports else None
 
 

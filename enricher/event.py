@@ -95,19 +95,16 @@ def enrich(event: Event, enrichments: Sequence[Enrichment]) -> Questions:
         if failure is not None:
             _report(event, None, (failure,))
     for enrichment in enrichments:
-        patch = yield from _ask(event.draft, enrichment)
+        if enrichment.ask is None:
+            patch = enrichment.enrich(event.draft, enrichment.state)
+        else:
+            query = enrichment.ask(event.draft, enrichment.state)
+            answer = None if query is None else (yield query)
+            patch = enrichment.enrich(event.draft, enrichment.state, answer)
         if patch is not None:
             _apply(event, enrichment, patch)
             if patch.drop:
                 return
-
-
-def _ask(draft: Draft, enrichment: Enrichment) -> Generator[Query, Any, Patch | None]:
-    if enrichment.ask is None:
-        return enrichment.enrich(draft, enrichment.state)
-    query = enrichment.ask(draft, enrichment.state)
-    answer = None if query is None else (yield query)
-    return enrichment.enrich(draft, enrichment.state, answer)
 
 
 def _apply(event: Event, enrichment: Enrichment, patch: Patch) -> None:
@@ -118,8 +115,10 @@ def _apply(event: Event, enrichment: Enrichment, patch: Patch) -> None:
         draft.derived = (*patch.contexts, *(draft.derived if patch.derived is None else patch.derived))
     if patch.failures:
         _report(event, enrichment, patch.failures)
-    _replace(event, patch)
-    event.side_events += map(dict, patch.side_events)
+    if patch.event is not None or patch.entities is not None:
+        _replace(event, patch)
+    if patch.side_events:
+        event.side_events += map(dict, patch.side_events)
     event.dropped = patch.drop
 
 
@@ -167,8 +166,9 @@ def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, cached:
 def conclude(event: Event, timestamp: str, processor: Processor) -> None:
     """Fill derived_contexts: failures, then what enrichments attached, then validation_info."""
     draft = event.draft
-    problems = (*event.sent, *event.errors, *event.made)
-    failures = [entity(problem, timestamp, processor) for problem in problems]
-    infos = {info.data["originalSchema"]: info for info in event.infos}
-    draft.derived = [*failures, *draft.derived, *infos.values()]
+    if event.failed or event.infos:
+        problems = (*event.sent, *event.errors, *event.made)
+        failures = [entity(problem, timestamp, processor) for problem in problems]
+        infos = {info.data["originalSchema"]: info for info in event.infos}
+        draft.derived = [*failures, *draft.derived, *infos.values()]
     draft.values[_DERIVED] = contexts_text(draft.derived)

@@ -32,27 +32,30 @@ class Document(NamedTuple):
     """A parsed text.
 
     value: plain Python values, for validation. exact: the same, with Number where a literal must be kept.
-    canonical: the text is already what `render` would write. brackets: how many `{` and `[` it has, at least.
+    canonical: the text is already what `render` would write. levels: it has no more than these, leaves included.
     """
 
     value: Any
     exact: Any
     canonical: bool
-    brackets: int
+    levels: int
 
 
 def parse(text: str, max_depth: int) -> Document | NotJson:
     """Depth counts the root as 1, and leaves too."""
-    brackets = text.count("{") + text.count("[")
-    if brackets >= max_depth and (problem := _depth_problem(text, max_depth)):
-        return problem
+    levels = text.count("{") + text.count("[") + 1
+    if levels > max_depth:
+        problem = _depth_problem(text, max_depth)
+        if problem is not None:
+            return problem
+        levels = max_depth
     try:
         value = ujson.loads(text)
         if _write(value) == text and _prints_raw(text):
-            return Document(value, value, True, brackets)
+            return Document(value, value, True, levels)
     except (ValueError, OverflowError, UnicodeError):
         pass
-    return _parse_strictly(text, brackets)
+    return _parse_strictly(text, levels)
 
 
 def render(value: Any, *, literals: bool = False) -> str:
@@ -82,14 +85,14 @@ def _prints_raw(text: str) -> bool:
 # ---- the strict way -----------------------------------------------------------------------------------------------
 
 
-def _parse_strictly(text: str, brackets: int) -> Document | NotJson:
+def _parse_strictly(text: str, levels: int) -> Document | NotJson:
     literals: list[str] = []
     try:
         value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
         exact = json.loads(text, parse_float=_exact(literals, _float), parse_int=_exact(literals, _int))
     except ValueError as error:
         return NotJson(f"invalid json: {complaint(text) or error}")
-    return Document(value, exact if literals else value, False, brackets)
+    return Document(value, exact if literals else value, False, levels)
 
 
 #: More digits than any number that a double holds.

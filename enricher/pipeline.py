@@ -133,7 +133,7 @@ class Pipeline:
         resolution = self._cached(envelope.schema)
         if resolution is None:
             resolution = yield Query("schema", envelope.schema)
-        invalid = judge("body", SelfDescribing(envelope.schema, envelope.data), resolution)
+        invalid = judge("body", SelfDescribing(envelope.schema, envelope.data), resolution, None)
         if invalid is not None:
             return (invalid,)
         if not matches(envelope.criterion, envelope.schema):

@@ -23,6 +23,8 @@ _INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?(\d+))?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _DIMENSIONS = re.compile(r"([0-9]+)x([0-9]+)")
+#: Digits beyond which no number of a column can lie; Python refuses to read very long ones.
+_LONGEST_INTEGER = 300
 _IP_END = re.compile(r"[,| ]")
 
 #: Digits a decimal may print as; upstream has no bound and can be made to exhaust its memory.
@@ -73,9 +75,16 @@ def ip_address(text: str) -> str:
     return tsv_safe(_IP_END.split(text, maxsplit=1)[0])
 
 
+def _is_plain(text: str) -> bool:
+    """Digits that any 32 bits hold and that print as they are: nearly all numbers that come."""
+    return len(text) < 10 and text.isdigit() and text.isascii() and (text[0] != "0" or text == "0")
+
+
 def integer(text: str) -> Converted:
     """32 bits, as Integer.parseInt reads them; the word `null` is null (old JavaScript trackers send it)."""
-    if _INTEGER.fullmatch(text) is None or len(text) > 300:
+    if _is_plain(text):
+        return text
+    if _INTEGER.fullmatch(text) is None or len(text) > _LONGEST_INTEGER:
         return "" if text.lower() == "null" else _NOT_AN_INTEGER
     value = int(text)
     return str(value) if -(2**31) <= value < 2**31 else _NOT_AN_INTEGER
@@ -179,7 +188,10 @@ def dimensions(text: str) -> tuple[str, str] | Refused:
     match = _DIMENSIONS.fullmatch(text)
     if match is None:
         return _NOT_DIMENSIONS
-    width, height = integer(match[1]), integer(match[2])
+    width, height = match.groups()
+    if _is_plain(width) and _is_plain(height):
+        return width, height
+    width, height = integer(width), integer(height)
     if isinstance(width, Refused) or isinstance(height, Refused):
         return _DIMENSIONS_TOO_LARGE
     return width, height
@@ -187,7 +199,9 @@ def dimensions(text: str) -> tuple[str, str] | Refused:
 
 def timestamp(text: str) -> Converted:
     """Unix milliseconds into `yyyy-MM-dd HH:mm:ss.SSS`, UTC; only the years 0 to 9999 fit a warehouse."""
-    if _INTEGER.fullmatch(text) is None or len(text) > 300:
+    if len(text) == 13 and text.isascii() and text.isdigit():
+        return format_timestamp(int(text))
+    if _INTEGER.fullmatch(text) is None or len(text) > _LONGEST_INTEGER:
         return _NOT_MILLISECONDS
     milliseconds = int(text)
     if not -(2**63) <= milliseconds < 2**63:
@@ -221,5 +235,9 @@ def _to_the_second(seconds: int) -> str:
 
 def parse_timestamp(formatted: str) -> int:
     """Unix milliseconds of a column's text; ValueError for year 0, which Python does not know."""
-    moment = datetime.fromisoformat(formatted).replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+    return _parse_seconds(formatted[:19]) * 1000 + int(formatted[20:])
+
+
+@lru_cache(maxsize=8192)
+def _parse_seconds(formatted: str) -> int:
+    return int(datetime.fromisoformat(formatted).replace(tzinfo=UTC).timestamp())
