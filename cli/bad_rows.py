@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
@@ -114,7 +115,7 @@ def tail(
 ) -> None:
     """The newest bad rows, then further ones as they come, until Ctrl-C."""
     wanted = _wanted(type_, app_id, since_)
-    with suppress(KeyboardInterrupt):
+    with suppress(asyncio.CancelledError):
         asyncio.run(_follow(wanted, limit, as_json=as_json))
 
 
@@ -167,6 +168,10 @@ async def _one(number: int) -> BadRow | None:
 
 
 async def _follow(wanted: Wanted, limit: int, *, as_json: bool) -> None:
+    """Until SIGINT or SIGTERM, also in a shell's background, where Python would ignore the former."""
+    following = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: following and following.cancel())
     async with open_log(load(SharedSettings), "bad-rows") as reader:
         rows, end = await _read_all(reader, wanted, limit)
         _write(rows, as_json=as_json)
