@@ -29,8 +29,13 @@ class BadRows:
 
     def __init__(self, processor: Processor, etl_ms: int, max_bytes: int) -> None:
         self.processor = processor
-        self.timestamp = instant(etl_ms)
+        self._etl_ms = etl_ms
         self._max_bytes = max_bytes
+
+    @property
+    def timestamp(self) -> str:
+        """Processing time, as java.time.Instant writes it."""
+        return instant(self._etl_ms)
 
     def format_violation(self, violation: FormatViolation, record: bytes) -> BadRow:
         if violation.field is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from enricher import attributes, limits, mapping
+from enricher.badrows import BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Entity, Failure, Patch, Query
 from enricher.entities import (
     Cached,
@@ -23,7 +24,6 @@ from enricher.entities import (
 )
 from enricher.mapping import AtomicError
 from enricher.violations import AtomicErrors, EnrichmentError, Violation, entity
-from shared.badrow import Processor
 from shared.event import INDEX
 
 _CONTEXTS, _UNSTRUCT, _DERIVED = INDEX["contexts"], INDEX["unstruct_event"], INDEX["derived_contexts"]
@@ -163,12 +163,12 @@ def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, cached:
         _take_contexts(event, checked, event.made)
 
 
-def conclude(event: Event, timestamp: str, processor: Processor) -> None:
+def conclude(event: Event, rows: BadRows) -> None:
     """Fill derived_contexts: failures, then what enrichments attached, then validation_info."""
     draft = event.draft
     if event.failed or event.infos:
         problems = (*event.sent, *event.errors, *event.made)
-        failures = [entity(problem, timestamp, processor) for problem in problems]
+        failures = [entity(problem, rows.timestamp, rows.processor) for problem in problems]
         infos = {info.data["originalSchema"]: info for info in event.infos}
         draft.derived = [*failures, *draft.derived, *infos.values()]
     draft.values[_DERIVED] = contexts_text(draft.derived)

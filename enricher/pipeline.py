@@ -149,7 +149,7 @@ class Pipeline:
             batch.outcome.dropped += 1
             return
         yield from check(event, options.lengths, options.accept_long, self._cached)
-        conclude(event, batch.rows.timestamp, options.processor)
+        conclude(event, batch.rows)
         self._sort(event, request, batch)
 
     def _sort(self, event: Event, request: Request, batch: _Batch) -> None:

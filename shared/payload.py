@@ -50,6 +50,7 @@ class Damaged:
 _PLACES = {100: 1, 200: 2, 210: 3, 220: 4, 300: 5, 310: 6, 320: 7, 330: 8, 340: 9, 350: 10, 360: 11, 400: 12, 410: 13}
 _PLACES |= {31337: 0}
 _TIMESTAMP, _HEADERS = 200, 350
+_TEXTS = {identifier: place for identifier, place in _PLACES.items() if identifier not in (_TIMESTAMP, _HEADERS)}
 _RECORD = 14
 
 _STOP, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST = 0, 10, 11, 12, 13, 14, 15
@@ -178,16 +179,18 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
     values: list[Any] = [None] * 15
     values[_PLACES[_TIMESTAMP]] = 0
     offset, size = start, len(buffer)
+    unpack, texts = _STRING_FIELD.unpack_from, _TEXTS
     try:
         while (kind := buffer[offset]) != _STOP:
             if kind == _STRING:
-                _, identifier, length = _STRING_FIELD.unpack_from(buffer, offset)
+                _, identifier, length = unpack(buffer, offset)
                 offset += 7
                 end = offset + length
                 if length < 0 or end > size:
                     _end_of_bytes()
-                if identifier in _PLACES and identifier not in (_TIMESTAMP, _HEADERS):
-                    values[_PLACES[identifier]] = str(buffer[offset:end], "utf-8", "replace")
+                place = texts.get(identifier)
+                if place is not None:
+                    values[place] = str(buffer[offset:end], "utf-8", "replace")
                 offset = end
             else:
                 offset = _read_other(buffer, offset, values)
@@ -218,8 +221,9 @@ def _read_strings(buffer: bytes, offset: int, count: int) -> tuple[list[str], in
     if count < 0 or count > (size - offset) // 4:
         _end_of_bytes()
     strings = []
+    unpack = _LENGTH.unpack_from
     for _ in range(count):
-        (length,) = _LENGTH.unpack_from(buffer, offset)
+        (length,) = unpack(buffer, offset)
         offset += 4
         end = offset + length
         if length < 0 or end > size:

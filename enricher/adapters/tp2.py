@@ -12,6 +12,7 @@ from shared.schema import SchemaCriterion
 
 PAYLOAD_DATA = SchemaCriterion("com.snowplowanalytics.snowplow", "payload_data", "jsonschema", 1, 0)
 
+_CONTROLS = bytes(range(32))
 _CONTENT_TYPES = ("application/json", "application/json; charset=utf-8", "application/json; charset=UTF-8")
 _EXPECTED = f"expected one of {', '.join(_CONTENT_TYPES)}"
 
@@ -68,13 +69,18 @@ def accepted(content_type: str) -> bool:
 def _parse(body: str, limits: Limits) -> Any:
     """ujson forgives control characters and odd numbers: without either its result can be trusted."""
     try:
-        value = ujson.loads(body) if body.isprintable() else None
+        value = None if _has_controls(body) else ujson.loads(body)
     except ValueError:
         value = None
     if value is not None and _holds_only_texts(value):
         return value
     document = jsontext.parse(body, limits.json_depth)
     return document if isinstance(document, jsontext.NotJson) else document.value
+
+
+def _has_controls(text: str) -> bool:
+    encoded = text.encode("utf-8", "replace")
+    return len(encoded.translate(None, _CONTROLS)) != len(encoded)
 
 
 def _holds_only_texts(value: Any) -> bool:

@@ -51,7 +51,9 @@ def enrich(draft: Draft, state: State) -> Patch | None:
 
 def preimage(parameters: Iterable[tuple[str, str | None]], excluded: frozenset[str]) -> str:
     """Sorted by UTF-16 code units; a parameter without `=` counts as absent, an empty one does not."""
-    present = [(name, value) for name, value in parameters if value is not None and name not in excluded]
-    ascii_names = all(name.isascii() for name, _ in present)
-    present.sort(key=None if ascii_names else lambda pair: pair[0].encode("utf-16-be", "surrogatepass"))
-    return "".join([f"{name}{_SEPARATOR}{value}{_SEPARATOR}" for name, value in present])
+    values = dict(parameters)
+    names = sorted(values)
+    if not "".join(names).isascii():
+        names.sort(key=lambda name: name.encode("utf-16-be", "surrogatepass"))
+    present = [name for name in names if name not in excluded and values[name] is not None]
+    return "".join([f"{name}{_SEPARATOR}{values[name]}{_SEPARATOR}" for name in present])
