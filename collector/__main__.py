@@ -1,16 +1,21 @@
 """Composition root of the collector: `python -m collector`."""
 
 import asyncio
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
 
-from aiohttp import web
+from aiohttp import ThreadedResolver, web
 from prometheus_client import CollectorRegistry
 
+from collector.access_log import logged
 from collector.app import application
 from collector.bridging import Bridges
 from collector.commit import Durable, GroupCommit
+from collector.documentation import Documentation
 from collector.gate import Gate
 from collector.handlers import Front
 from collector.intake import Intake
@@ -18,6 +23,8 @@ from collector.listener import listening
 from collector.metrics import Metrics
 from collector.origins import Origins
 from collector.pages import Pages
+from collector.proxied import is_public
+from collector.proxy import Proxy, proxy_session
 from collector.routes import Routes
 from collector.server import Server, server_headers
 from collector.settings import Settings
@@ -25,14 +32,17 @@ from collector.spool import Spool, SpoolingPublisher
 from collector.state import State
 from collector.tracking import Tracking
 from collector.wire import Renderer
+from collector.workers import Workers, check_port
 from shared.badrow import Processor
 from shared.identity import now_ms, uuid4, uuid7
-from shared.process import admin, run
-from shared.settings import StreamLimits, load
+from shared.process import Misconfigured, admin, run
+from shared.settings import SettingsError, StreamLimits, load
 from shared.stream import open_embedded_publisher, open_embedded_subscriber, open_publisher
 from shared.stream.contract import Publisher
 from shared.telemetry import configure, logger
 from shared.version import VERSION
+
+_PROCESSOR = Processor("evnt-collector", VERSION)
 
 #: How long a start waits for a broker when there is a spool to start with, seconds.
 _WAIT_FOR_BROKER_S = 3
@@ -67,8 +77,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
 def group_commit(settings: Settings, durable: Durable, metrics: Metrics) -> GroupCommit:
     """The way from records to messages."""
     rules = settings.collector
-    processor = Processor("evnt-collector", VERSION)
-    return GroupCommit(durable, rules.raw, rules.timeouts.response_seconds, processor, now_ms, uuid7, metrics)
+    return GroupCommit(durable, rules.raw, rules.timeouts.response_seconds, _PROCESSOR, now_ms, uuid7, metrics)
 
 
 @asynccontextmanager
@@ -113,44 +122,88 @@ async def _spool(settings: Settings, metrics: Metrics, target: Publisher) -> Asy
 
 @asynccontextmanager
 async def http_server(
-    settings: Settings, state: State, commit: GroupCommit, metrics: Metrics
+    settings: Settings,
+    state: State,
+    commit: GroupCommit,
+    metrics: Metrics,
+    may_connect: Callable[[str], bool] = is_public,
 ) -> AsyncIterator[web.Server]:
-    """The HTTP server: trackers' requests in front, the application behind."""
+    """The HTTP server: trackers' requests in front, the application behind. may_connect: for the proxy."""
+    headers = server_headers(settings)
+    transport = "rabbitmq" if settings.ingest.mode == "rabbitmq" else "embedded"
+    tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", _PROCESSOR, uuid4)
+    intake = Intake(settings, tracking, commit, now_ms, metrics)
+    async with proxy_session(settings, ThreadedResolver(), may_connect) as session:
+        app = application(
+            settings,
+            Pages(settings, state, time.monotonic),
+            Bridges(settings, intake, now_ms).routes(),
+            [
+                *Proxy(settings, session, may_connect).routes(),
+                *Documentation(settings).routes(),
+                web.static("/static", _static_folder(settings)),
+            ],
+            headers,
+            Origins(settings.security, settings.collector.cors),
+        )
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            yield _front(settings, intake, metrics, runner, Renderer(headers, now_ms))
+        finally:
+            await runner.cleanup()
+
+
+def _front(
+    settings: Settings, intake: Intake, metrics: Metrics, runner: web.AppRunner, renderer: Renderer
+) -> web.Server:
     log = logger("collector")
 
     def report(request: web.BaseRequest, error: BaseException | None) -> None:
         log.error("request_failed", method=request.method, target=request.raw_path, exc_info=error)
 
-    headers = server_headers(settings)
-    processor = Processor("evnt-collector", VERSION)
-    transport = "rabbitmq" if settings.ingest.mode == "rabbitmq" else "embedded"
-    tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", processor, uuid4)
-    intake = Intake(settings, tracking, commit, now_ms, metrics)
-    pages = Pages(settings, state, time.monotonic)
-    bridges = Bridges(settings, intake, now_ms).routes()
-    origins = Origins(settings.security, settings.collector.cors)
-    runner = web.AppRunner(application(settings, pages, bridges, [], headers, origins), access_log=None)
-    await runner.setup()
-    inner = runner.server
+    behind = runner.server
+    if behind is None:
+        raise RuntimeError("the application did not start")
+    gate = Gate(settings)
+    front = Front(Routes(settings), None if gate.open else gate, intake, metrics, renderer, behind.request_handler)
+    access_log = settings.performance.enable_access_log
+    handler = logged(front.serve, settings.performance, log, uuid4) if access_log else front.serve
+    server = Server(handler, settings, metrics, report)
+    server.request_factory = behind.request_factory
+    return server
+
+
+def _static_folder(settings: Settings) -> Path:
+    folder = settings.collector.static_dir or settings.data_dir / "static"
     try:
-        if inner is None:
-            raise RuntimeError("the application did not start")
-        gate = Gate(settings)
-        renderer = Renderer(headers, now_ms)
-        front = Front(Routes(settings), None if gate.open else gate, intake, metrics, renderer, inner.request_handler)
-        server = Server(front.serve, settings, metrics, report)
-        server.request_factory = inner.request_factory
-        yield server
-    finally:
-        await runner.cleanup()
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"{folder} (collector.static_dir) can't be made: {error.strerror}") from error
+    return folder
 
 
-async def start(stopping: asyncio.Event) -> None:
+def main() -> None:
+    """One process, or one for each worker."""
+    try:
+        settings = load(Settings)
+        several = settings.collector.workers > 1
+        if several:
+            check_port(settings.collector.host, settings.collector.port)
+    except (SettingsError, Misconfigured):
+        several = False  # told by the process that runs
+
+    if several:
+        sys.exit(Workers(settings.collector.workers, lambda number: run(partial(start, number))).run())
+    run(partial(start, 0))
+
+
+async def start(worker: int, stopping: asyncio.Event) -> None:
     """Read the settings and serve."""
     settings = load(Settings)
     configure(settings.logging, "collector")
-    await serve(settings, stopping)
+    await serve(settings, stopping, worker)
 
 
 if __name__ == "__main__":
-    run(start)
+    main()

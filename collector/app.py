@@ -8,10 +8,11 @@ import aiohttp_cors
 from aiohttp import web
 
 from collector.answer import Headers
+from collector.correlation import HEADER, request_id
 from collector.intake import Refused
 from collector.origins import Origins
 from collector.pages import NOT_FOUND, Pages, text
-from collector.settings import Settings
+from collector.settings import PerformanceSettings, Settings
 
 Routes = Iterable[web.AbstractRouteDef]
 
@@ -26,7 +27,8 @@ def application(
     bridges say themselves which pages may read their answers, for features the cross-origin policy does.
     """
     limit_s = settings.collector.timeouts.response_seconds
-    app = web.Application(middlewares=[_preflights(origins), _refusals, _in_time(limit_s)])
+    compress = _compressed(settings.performance)
+    app = web.Application(middlewares=[_preflights(origins), _refusals, compress, _in_time(limit_s)])
     pages.add_to(app.router)
     if not settings.collector.enable_default_redirect:
         app.router.add_route("*", "/r/{any}", _redirects_disabled)
@@ -35,7 +37,7 @@ def application(
     cors: Any = aiohttp_cors
     config = cors.setup(app, defaults=origins.resource_options())
     for route in shared:
-        if route.method != "OPTIONS" and not isinstance(route.resource, web.StaticResource):
+        if not isinstance(route.resource, web.StaticResource):
             config.add(route)
     app.router.add_route("OPTIONS", "/{any:.*}", _no_preflight)
     app.router.add_route("*", "/{any:.*}", _not_found)
@@ -43,6 +45,9 @@ def application(
     async def finish(_request: web.Request, response: web.StreamResponse) -> None:
         for name, value in headers:
             response.headers[name] = value
+        correlation = request_id.get()
+        if correlation is not None:
+            response.headers[HEADER] = correlation
 
     app.on_response_prepare.append(finish)
     return app
@@ -93,6 +98,28 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         response = web.Response(status=refusal.status)
         response.force_close()
         return response
+
+
+#: Answers below this size are not worth compressing.
+_WORTH_COMPRESSING = 1_024
+
+
+def _compressed(settings: PerformanceSettings) -> Any:
+    excluded = frozenset(settings.brotli_excluded_paths)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Texts are compressed as the client wishes; files have compressed twins beside them (`evnt scripts`)."""
+        response = await handler(request)
+        if not settings.enable_brotli or request.path in excluded or not isinstance(response, web.Response):
+            return response
+        textual = response.content_type.startswith("text/") or response.content_type.endswith(("json", "javascript"))
+        if textual and isinstance(response.body, bytes) and len(response.body) >= _WORTH_COMPRESSING:
+            response.enable_compression()
+            response.headers["Vary"] = "Accept-Encoding"
+        return response
+
+    return middleware
 
 
 def _in_time(limit_s: float) -> Any:

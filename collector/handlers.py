@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from collector.answer import Answer
+from collector.correlation import HEADER, request_id, sent_id
 from collector.gate import Gate
 from collector.hit import split_target
 from collector.intake import Intake, Refused
@@ -37,6 +38,8 @@ class Front:
         begin = loop.time()
         metrics = self._metrics
         metrics.in_flight += 1
+        if HEADER in request.headers and request_id.get() is None:
+            request_id.set(sent_id(request.headers[HEADER]))
         status = 0  # answered by the server itself, which counts it
         try:
             response = await self._dispatch(request)

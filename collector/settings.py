@@ -247,8 +247,8 @@ class CollectorSettings(Section):
     ssl: SslSettings = SslSettings()
     hsts: HstsSettings = HstsSettings()
     bridges: BridgeSettings = BridgeSettings()
-    static_dir: Path = Path("var/static")
-    """Folder served below `/static/`; `evnt scripts download` puts the JavaScript tracker there."""
+    static_dir: Path | None = None
+    """Folder served below `/static/`, where `evnt scripts download` puts the tracker; null: `static` in `data_dir`."""
     extra_headers: dict[str, str] = Field(default_factory=dict)
     """Headers sent with every answer, for instance `Timing-Allow-Origin`."""
 

@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 
 from collector.answer import Answer, Headers
 from collector.cookies import http_date
+from collector.correlation import HEADER, request_id
 from shared.identity import Clock
 
 
@@ -40,7 +41,7 @@ class Renderer:
 
     def response(self, request: web.BaseRequest, answer: Answer, *, close: bool = False) -> web.StreamResponse:
         """The response; `close` ends the connection after it."""
-        if close or request.version != HttpVersion11 or not request.keep_alive:
+        if close or request.version != HttpVersion11 or not request.keep_alive or request_id.get() is not None:
             return self._ordinary(answer, close)
         status = answer.status
         head = (
@@ -53,6 +54,9 @@ class Renderer:
     def _ordinary(self, answer: Answer, close: bool) -> web.StreamResponse:
         headers = CIMultiDict(answer.headers)
         headers.extend(self._headers)
+        correlation = request_id.get()
+        if correlation is not None:
+            headers[HEADER] = correlation
         response = web.Response(status=answer.status, headers=headers, body=answer.body)
         if close:
             response.force_close()

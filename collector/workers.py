@@ -1,0 +1,79 @@
+"""Several workers on one port: processes to which the kernel deals connections (`SO_REUSEPORT`)."""
+
+import errno
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from shared.process import EXIT_MISCONFIGURED, port_taken
+
+#: Between two starts of the same worker at least, seconds.
+_PAUSE_S = 1.0
+
+
+def check_port(host: str, port: int) -> None:
+    """Somebody else's socket would not stop one that shares its port. Raises Misconfigured when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise port_taken(host, port, "collector.port") from error
+            raise
+
+
+class Workers:
+    """Keeps `count` processes running `work(number)`, which must not return before its process is to end."""
+
+    def __init__(self, count: int, work: Callable[[int], None]) -> None:
+        self._work = work
+        self._numbers: dict[int, int] = {}
+        self._started: dict[int, float] = {}
+        self._stopping = False
+        self._count = count
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT, or a worker finds that it can't be used (78); the exit code of the whole."""
+        for stopping in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stopping, self._stop)
+        for number in range(self._count):
+            self._start(number)
+        code = 0
+        while self._numbers:
+            process, status = os.wait()
+            number = self._numbers.pop(process)
+            left = os.waitstatus_to_exitcode(status)
+            if left == EXIT_MISCONFIGURED:
+                code = left
+                self._stop(signal.SIGTERM, None)
+            elif not self._stopping:
+                time.sleep(max(0.0, self._started[number] + _PAUSE_S - time.monotonic()))
+                self._start(number)
+        return code
+
+    def _start(self, number: int) -> None:
+        self._started[number] = time.monotonic()
+        process = os.fork()
+        if process:
+            self._numbers[process] = number
+            return
+        for stopping in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stopping, signal.SIG_DFL)
+        code = 1
+        try:
+            self._work(number)
+            code = 0
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 1
+        finally:
+            os._exit(code)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        for process in self._numbers:
+            os.kill(process, signal.SIGTERM)
