@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cli.schema_infer import NoExamples, examples, infer
 from cli.schema_lint import Finding, lint, read_library
-from enricher.iglu.contract import InvalidSchema, NotResolved, RegistriesUnavailable, Report, Resolution
+from cli.schema_verdict import Subject, subjects_in, verdicts
 from enricher.iglu.resolver import IgluResolver
 from shared.iglu.config import BUNDLED, ResolverRefused, load, open_resolver, parse
 from shared.iglu.folder import read, schema_keys, schemas_folder
@@ -107,11 +107,11 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Validate data: one JSON, or one a line, self-describing or with --schema. Exit 1 when something is not valid."""
-    subjects = list(_subjects(_text(source), schema))
-    verdicts = asyncio.run(_verdicts(subjects, _resolver(folder, resolver)))
-    for subject, problems in zip(subjects, verdicts, strict=True):
+    subjects = _read_subjects(_text(source), schema)
+    found = asyncio.run(verdicts(subjects, _resolver(folder, resolver)))
+    for subject, problems in zip(subjects, found, strict=True):
         _print_verdict(subject, problems, as_json=as_json)
-    if any(verdicts):
+    if any(found):
         raise typer.Exit(1)
 
 
@@ -124,19 +124,11 @@ def infer_schema(
     """Draft a schema from examples, one a line: data, self-describing JSON, or enriched events."""
     key = _new_key(name)
     try:
-        document = infer(examples(_text(source).splitlines(), key.vendor, key.name), key, enums=enums)
+        document = infer(examples(_text(source).split("\n"), key.vendor, key.name), key, enums=enums)
     except NoExamples as error:
         _refuse(f"nothing to infer {key.uri} from: {error}")
         return
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-
-
-class _Subject(NamedTuple):
-    """place: where it stands in the source. uri: of its schema, None where it names none."""
-
-    place: str
-    uri: str | None
-    data: Any
 
 
 def _existing(folder: Path) -> Path:
@@ -252,75 +244,14 @@ def _opened(config: Any, folder: Path) -> IgluResolver:
     return IgluResolver(open_resolver(config, folder, time.time), time.time)
 
 
-def _subjects(text: str, schema: str | None) -> Iterator[_Subject]:
-    for place, value in _values(text):
-        if schema is not None:
-            yield _Subject(place, _key(schema).uri, value)
-        else:
-            yield from _described(place, value)
-
-
-def _values(text: str) -> Iterator[tuple[str, Any]]:
-    """The whole text as one JSON, else each of its lines."""
+def _read_subjects(text: str, schema: str | None) -> list[Subject]:
     try:
-        yield "$", json.loads(text)
-    except ValueError:
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                yield f"line {number}", _parsed(line, number)
-
-
-def _parsed(line: str, number: int) -> Any:
-    try:
-        return json.loads(line)
+        return list(subjects_in(text, None if schema is None else _key(schema).uri))
     except ValueError as error:
-        raise typer.BadParameter(f"line {number} is not JSON: {error}") from error
+        raise typer.BadParameter(str(error)) from error
 
 
-def _described(place: str, value: Any) -> Iterator[_Subject]:
-    """A self-describing JSON, and those that lie in its data (contexts, unstruct events)."""
-    if not isinstance(value, dict) or not isinstance(value.get("schema"), str) or "data" not in value:
-        yield _Subject(place, None, value)
-        return
-    yield _Subject(place, value["schema"], value["data"])
-    inner = value["data"] if isinstance(value["data"], list) else [value["data"]]
-    for number, part in enumerate(inner):
-        if isinstance(part, dict) and {"schema", "data"} == part.keys():
-            where = f"data[{number}]" if isinstance(value["data"], list) else "data"
-            yield from _described(f"{place}.{where}", part)
-
-
-async def _verdicts(subjects: list[_Subject], resolver: IgluResolver) -> list[list[str]]:
-    """What is wrong with each of them."""
-    try:
-        return [await _verdict(subject, resolver) for subject in subjects]
-    finally:
-        await resolver.close()
-
-
-async def _verdict(subject: _Subject, resolver: IgluResolver) -> list[str]:
-    if subject.uri is None:
-        return ["not self-describing: name its schema with --schema"]
-    try:
-        schema = await resolver.resolve(subject.uri)
-    except (InvalidIgluUri, RegistriesUnavailable) as error:
-        return [str(error)]
-    return [_worded(problem) for problem in _problems(schema, subject)]
-
-
-def _problems(schema: Resolution, subject: _Subject) -> list[Report | str]:
-    if isinstance(schema, NotResolved):
-        return [f"schema {subject.uri} not found: {json.dumps(schema.lookup_history)}"]
-    if isinstance(schema, InvalidSchema):
-        return [f"invalid schema {subject.uri}: {issue.message}" for issue in schema.issues]
-    return list(schema.reports(subject.data))
-
-
-def _worded(problem: Report | str) -> str:
-    return problem if isinstance(problem, str) else problem.message
-
-
-def _print_verdict(subject: _Subject, problems: list[str], *, as_json: bool) -> None:
+def _print_verdict(subject: Subject, problems: list[str], *, as_json: bool) -> None:
     if as_json:
         verdict = {"place": subject.place, "schema": subject.uri, "valid": not problems, "problems": problems}
         sys.stdout.write(json.dumps(verdict, ensure_ascii=False) + "\n")

@@ -84,17 +84,18 @@ def issues(document: Any) -> tuple[SchemaIssue, ...]:
 
 def deeper_than(instance: Any, levels: int) -> bool:
     """Whether an instance has more levels than that; the root is one, and leaves count."""
-    level = [instance]
-    for _ in range(levels):
-        level = [
-            child
-            for value in level
-            if isinstance(value, (dict, list))
-            for child in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
+    level = [instance] if isinstance(instance, (dict, list)) else []
+    for _ in range(levels - 1):
+        below: list[Any] = []
+        for value in level:
+            for child in value.values() if type(value) is dict else value:
+                kind = type(child)
+                if kind is dict or kind is list:
+                    below.append(child)
+        if not below:
             return False
-    return True
+        level = below
+    return any(level)
 
 
 def _deepest(schema: JsonSchema) -> float:
@@ -141,10 +142,13 @@ def _fast_metaschema() -> jsonschema_rs.Draft4Validator:
 
 @cache
 def _record_engine() -> type[Validator]:
-    """jsonschema's draft 4 with decimal arithmetic in `multipleOf`, and without infinite numbers."""
+    """jsonschema's draft 4, but: `multipleOf` calculates in decimals, `uniqueItems` does not compare each item with
+    every other one, and what is not finite is no number."""
     finite = Draft4Validator.TYPE_CHECKER.redefine("number", _is_number)
     engine: type[Validator] = validators.extend(  # type: ignore[no-untyped-call]
-        Draft4Validator, validators={"multipleOf": _multiple_of}, type_checker=finite
+        Draft4Validator,
+        validators={"multipleOf": _multiple_of, "uniqueItems": _unique_items},
+        type_checker=finite,
     )
     return engine
 
@@ -157,6 +161,20 @@ def _multiple_of(validator: Any, factor: Any, instance: Any, schema: Any) -> Ite
     """19.99 is a multiple of 0.01: what both texts say, not what binary fractions make of them."""
     if validator.is_type(instance, "number") and (_exact(instance) / _exact(factor)).denominator != 1:
         yield ValidationError(f"{instance!r} is not a multiple of {factor}")
+
+
+def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if wanted and validator.is_type(instance, "array") and len({*map(_hashable, instance)}) < len(instance):
+        yield ValidationError("the items are not unique")
+
+
+def _hashable(value: Any) -> Any:
+    """Equal for equal JSON values: 1 and 1.0 are, true and 1 are not."""
+    if isinstance(value, dict):
+        return frozenset((name, _hashable(part)) for name, part in value.items())
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def _exact(number: float) -> Fraction:

@@ -18,6 +18,9 @@ from enricher.iglu.formats import PATTERNS
 TOO_DEEP: Final = Report("Maximum allowed JSON depth exceeded", "/", None, ())
 TOO_LONG: Final = Report("Maximum allowed number length exceeded", "/", None, ())
 
+#: Reports of one instance: a body of a hundred thousand wrong items costs no more than this.
+MOST_REPORTS: Final = 1_000
+
 _BOUNDS: Final = {
     "maximum": "must have a maximum value of {}",
     "minimum": "must have a minimum value of {}",
@@ -44,7 +47,12 @@ class _Fault(NamedTuple):
 
 def translate(errors: Iterable[ValidationError], patterns: dict[str, str]) -> tuple[Report, ...]:
     """Distinct reports in the order of the errors. `patterns`: translated pattern → as its author wrote it."""
-    return tuple(dict.fromkeys(report for error in errors for report in _reports(error, patterns)))
+    found: dict[Report, None] = {}
+    for error in errors:
+        found.update(dict.fromkeys(_reports(error, patterns)))
+        if len(found) >= MOST_REPORTS:
+            break
+    return tuple(found)[:MOST_REPORTS]
 
 
 def _reports(error: ValidationError, patterns: dict[str, str]) -> Iterator[Report]:

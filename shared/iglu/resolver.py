@@ -89,7 +89,7 @@ class SchemaResolver:
 
     async def _ask(self, key: SchemaKey, old: _Entry | None) -> Found | NotFound:
         attempts = {} if old is None or old.found else old.attempts
-        entry = _Entry(None, attempts)
+        entry = _Entry(None, attempts, old.superseded_by if old is not None else None)
         for registry in self._in_order(key.vendor):
             if self._is_due(registry, attempts):
                 answer = await self._fetch(registry, key, entry)

@@ -167,7 +167,7 @@ def test_validate_needs_to_know_the_schema(library: Path, schema: Schema) -> Non
 
 
 def test_infer_drafts_a_schema_that_lint_accepts(library: Path, schema: Schema) -> None:
-    (library / "data.ndjson").write_text('{"id": "x", "n": 1}\n{"id": "y"}\n')
+    (library / "data.ndjson").write_text('{"id": "x\u2028", "n": 1}\r\n{"id": "y"}\n')
     draft = schema("infer", "data.ndjson", "--name", "com.acme/order").stdout
     file = library / "schemas" / "com.acme" / "order" / "jsonschema" / "1-0-0"
     file.parent.mkdir(parents=True)

@@ -6,6 +6,7 @@ import pytest
 
 from enricher.iglu.compiled import CompiledSchema, compile_schema
 from enricher.iglu.contract import InvalidSchema
+from enricher.iglu.reports import MOST_REPORTS
 from shared.schema import SchemaKey
 
 KEY = SchemaKey("com.acme", "cart", "jsonschema", "1-0-0")
@@ -142,3 +143,25 @@ def test_a_bottomless_instance_is_judged_without_recursion() -> None:
     for _ in range(100_000):
         instance = [instance]
     assert reports({}, instance) == [("Maximum allowed JSON depth exceeded", "/", None, ())]
+
+
+@pytest.mark.parametrize(
+    ("document", "instance"),
+    [
+        ({"items": {"type": "string"}}, [0] * 100_000),
+        ({"items": {"type": "string"}}, list(range(100_000))),
+        ({"additionalProperties": False}, {f"n{number}": 0 for number in range(100_000)}),
+    ],
+    ids=["alike", "items", "properties"],
+)
+def test_the_reports_of_one_instance_are_bounded(document: dict[str, Any], instance: Any) -> None:
+    assert len(reports(document, instance)) == MOST_REPORTS
+
+
+def test_many_items_of_many_kinds_are_compared_in_one_pass() -> None:
+    items: list[Any] = [
+        [number, str(number), [number], {"n": number}, True, 1.0][number % 6] for number in range(60_000)
+    ]
+    found = reports({"uniqueItems": True}, items)
+    assert [report[2] for report in found] == ["uniqueItems"]
+    assert reports({"uniqueItems": True}, [1, True, [1], [True], {"a": 1}, {"a": True}, "1", None, False, 0]) == []
