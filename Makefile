@@ -23,7 +23,7 @@ check: dev ## Format, lint, types, generated files, rules of the repository (sec
 	@$(BIN)/pytest -q tests/repo -m "not e2e"
 
 test: dev ## Every test, RabbitMQ included where it can be had (minutes); ARGS="tests/loader -x" for some
-	@scripts/rabbitmq || [ -z "$(CI)" ]
+	@scripts/servers rabbitmq || [ -z "$(CI)" ]
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: dev ## Events per second and core of each stage, beside the bare limit of this machine
