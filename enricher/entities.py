@@ -110,26 +110,11 @@ def _open(
     resolution = cached(wrapper.uri)
     if resolution is None:
         resolution = yield Query("schema", wrapper.uri)
-    outline = SelfDescribing(wrapper.uri, _outline(wrapper.data))
-    if judge(source, outline, resolution, _OUTLINE_LEVELS) is not None:
-        invalid = judge(source, wrapper, resolution, document.levels)
-    else:
-        invalid = None
+    invalid = judge(source, wrapper, resolution, document.levels)
     if invalid is not None:
         checked.violations.append(invalid)
         return None
     return document, wrapper.data, document.exact["data"]
-
-
-#: An array of objects of leaves.
-_OUTLINE_LEVELS = 3
-
-
-def _outline(data: Any) -> Any:
-    """The entities of a wrapper without their data, at which the wrappers' schemas do not look."""
-    if isinstance(data, list):
-        return [_outline(item) if isinstance(item, dict) else item for item in data]
-    return {**data, "data": None} if isinstance(data, dict) and "data" in data else data
 
 
 def _check(
