@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -26,8 +27,10 @@ from shared.identity import now_ms
 from shared.process import Misconfigured, admin, run
 from shared.settings import load, process_number
 from shared.stream import open_publisher, open_subscriber
-from shared.stream.contract import QueueName, Subscriber
+from shared.stream.contract import Publisher, QueueName, Subscriber
 from shared.telemetry import configure, logger
+
+T = TypeVar("T")
 
 #: Which queue feeds which table.
 QUEUES: dict[TableName, QueueName] = {"events": "enriched", "events_failed": "failed", "bad_rows": "bad-rows.load"}
@@ -46,28 +49,53 @@ async def serve(settings: LoaderSettings, stopping: asyncio.Event) -> None:
     metrics = LoaderMetrics(registry)
     liveness = Liveness(time.monotonic)
     patience = Patience(settings.loader.retry, stopping, metrics.retries.inc)
-    waiting = ["ClickHouse and the broker have not answered yet"]
-    ready = {"start": lambda: waiting[0] if waiting else None, "outage": lambda: patience.trouble}
+    ready: dict[str, Callable[[], str | None]] = {
+        "start": lambda: "ClickHouse and the broker have not answered yet",
+        "outage": lambda: patience.trouble,
+    }
     log = logger("loader")
     async with AsyncExitStack() as stack:
         alive = {"lanes": liveness.trouble}
         await stack.enter_async_context(admin("loader", settings.loader.admin, registry, ready=ready, alive=alive))
-        documents = open_documents(settings.loader.iglu, time.time)
-        stack.push_async_callback(documents.close)
-        warehouse = ClickHouse(settings.clickhouse)
-        stack.push_async_callback(warehouse.close)
         with suppress(GivenUp):
-            await patience(warehouse.prepare)
-            publisher = await stack.enter_async_context(open_publisher(settings))
-            outlet = BadRowOutlet(publisher, patience, now_ms, metrics, settings.ingest.limits.message_max_bytes)
-            lanes = Lanes(settings.loader, warehouse, outlet, documents, patience, metrics, liveness)
-            for table, queue in QUEUES.items():
-                opened = open_subscriber(settings, queue, settings.loader.prefetch)
-                lanes.add(table, await stack.enter_async_context(opened))
-            waiting.clear()
-            log.info("started", mode=settings.ingest.mode)
-            await run_lanes(settings, lanes.made, liveness, stopping)
-        log.info("stopped")
+            start = _lanes(stack, settings, patience, metrics, liveness)
+            publisher, lanes = await until_stopped(start, stopping)
+            ready["stream"] = lambda: None if publisher.ready else "the transport takes nothing"
+            del ready["start"]
+            log.info("loader.started", mode=settings.ingest.mode)
+            await run_lanes(settings, lanes, liveness, stopping)
+    log.info("loader.stopped")
+
+
+async def _lanes(
+    stack: AsyncExitStack, settings: LoaderSettings, patience: Patience, metrics: LoaderMetrics, liveness: Liveness
+) -> tuple[Publisher, Mapping[TableName, Lane]]:
+    """Reach everything, for as long as it takes, and make a lane for each table."""
+    documents = open_documents(settings.loader.iglu, time.time)
+    stack.push_async_callback(documents.close)
+    warehouse = ClickHouse(settings.clickhouse)
+    stack.push_async_callback(warehouse.close)
+    await patience(warehouse.prepare)
+    publisher = await stack.enter_async_context(open_publisher(settings))
+    outlet = BadRowOutlet(publisher, patience, now_ms, metrics, settings.ingest.limits.message_max_bytes)
+    lanes = Lanes(settings.loader, warehouse, outlet, documents, patience, metrics, liveness)
+    for table, queue in QUEUES.items():
+        lanes.add(table, await stack.enter_async_context(open_subscriber(settings, queue, settings.loader.prefetch)))
+    return publisher, lanes.made
+
+
+async def until_stopped(work: Coroutine[Any, Any, T], stopping: asyncio.Event) -> T:
+    """What the work results in. Raises GivenUp, having cancelled it, when the process is to stop before that."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise GivenUp
+        return task.result()
+    finally:
+        for one in (task, stop):
+            one.cancel()
+        await asyncio.wait({task, stop})
 
 
 class Lanes:

@@ -32,7 +32,8 @@ PATIENCE_S = 60
 class Pipeline:
     """Starts, watches, kills and restarts the processes by their own pids.
 
-    `environment` is added to each; what a process writes goes to `<folder>/<process>.log`, shown on failure.
+    `environment` is added to each; what a process writes goes to `<folder>/<process>.log`, shown on failure. Further
+    processes of a kind are called as under honcho: `loader.2`.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -51,7 +52,9 @@ class Pipeline:
 
     def stop(self) -> dict[str, int]:
         """SIGTERM from the front of the pipeline to its end; exit codes by process."""
-        return {name: self._end(name, signal.SIGTERM) for name in ("collector", "enricher", "loader", "clickhouse")}
+        order = ("collector", "enricher", "loader", "clickhouse")
+        names = sorted({*order, *self._running}, key=lambda name: (order.index(_kind(name)), name))
+        return {name: self._end(name, signal.SIGTERM) for name in names}
 
     def kill(self, name: str) -> None:
         """SIGKILL one process."""
@@ -87,8 +90,21 @@ class Pipeline:
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", COMMANDS[name]], cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", COMMANDS[_kind(name)]],
+                cwd=ROOT,
+                env={**self._environment, **self._numbered(name)},
+                stdout=log,
+                stderr=log,
             )
+
+    def _numbered(self, name: str) -> dict[str, str]:
+        """What tells a further process of a kind from the first one: its number, and an admin port of its own."""
+        kind, _, number = name.partition(".")
+        if not number:
+            return {}
+        port = self._admin.setdefault(name, free_ports(1)[0])
+        first = port - int(number) + 1  # the process counts up from there by its number
+        return {"HONCHO_PROCESS_NAME": name, f"EVNT_{kind.upper()}__ADMIN__PORT": str(first)}
 
     def _ready(self, name: str) -> bool:
         if name == "clickhouse":
@@ -109,6 +125,10 @@ class Pipeline:
             return 0
         process.send_signal(number)
         return process.wait(PATIENCE_S)
+
+
+def _kind(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def free_ports(count: int) -> list[int]:

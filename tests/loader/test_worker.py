@@ -189,3 +189,12 @@ async def test_wrong_credentials_stop_the_loader(settings: SharedSettings, click
     )
     with pytest.raises(Misconfigured, match="nobody"):
         await asyncio.wait_for(serve(wrong, asyncio.Event()), PATIENCE_S)
+
+
+async def test_a_loader_that_still_waits_for_clickhouse_stops_at_once(settings: SharedSettings) -> None:
+    stopping = asyncio.Event()
+    waiting = asyncio.create_task(serve(loader_settings(settings, free_port(), "absent"), stopping))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    stopping.set()
+    await asyncio.wait_for(waiting, PATIENCE_S)
