@@ -16,6 +16,7 @@ class MemoryPublisher:
         self.ready = True
         self.away = False
         self.refuse_above: int | None = None
+        self.refused_streams: tuple[str, ...] = ("raw", "bad")
         self.may_finish = asyncio.Event()
         self.may_finish.set()
 
@@ -23,7 +24,8 @@ class MemoryPublisher:
         await self.may_finish.wait()
         if self.away:
             raise StreamUnavailable("away")
-        if self.refuse_above is not None and any(len(message.body) > self.refuse_above for message in messages):
+        limit = self.refuse_above if stream in self.refused_streams else None
+        if limit is not None and any(len(message.body) > limit for message in messages):
             raise MessageRefused("too large")
         self.batches.append(len(messages))
         self.published += [(stream, message) for message in messages]

@@ -1,0 +1,139 @@
+"""Group commit: one publish at a time, everybody answered, nothing lost."""
+
+import asyncio
+import json
+from base64 import b64decode
+
+import pytest
+
+from collector.commit import GroupCommit, TooLate
+from collector.metrics import Metrics
+from collector.settings import RawSettings
+from shared.badrow import Processor
+from shared.stream.contract import MessageRefused, StreamUnavailable
+from tests.collector.stream import MemoryPublisher
+
+NOW = 1_700_000_000_000
+
+
+def commit(publisher: MemoryPublisher, wait_s: float = 5, **settings: int) -> GroupCommit:
+    ids = iter(range(1_000_000))
+    processor = Processor("evnt-collector", "1.0.0")
+    rules = RawSettings.model_validate(settings)
+    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", Metrics())
+
+
+async def test_what_arrives_during_a_publish_goes_together_in_the_next() -> None:
+    publisher = MemoryPublisher()
+    publisher.may_finish.clear()
+    group = commit(publisher)
+    waiting = [asyncio.create_task(group.add([b"%d" % number], [])) for number in range(10)]
+    await asyncio.sleep(0)
+    waiting += [asyncio.create_task(group.add([b"late"], [])) for _ in range(3)]
+    await asyncio.sleep(0)
+    publisher.may_finish.set()
+    await asyncio.gather(*waiting)
+    bodies = [message.body for message in publisher.messages("raw")]
+    assert bodies == [b"0123456789", b"latelatelate"]
+    assert [message.headers for message in publisher.messages("raw")] == [{"payloads": 10}, {"payloads": 3}]
+
+
+async def test_nobody_is_answered_before_the_confirm() -> None:
+    publisher = MemoryPublisher()
+    publisher.may_finish.clear()
+    waiting = asyncio.create_task(commit(publisher).add([b"x"], []))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    publisher.may_finish.set()
+    await waiting
+
+
+async def test_messages_are_as_large_as_the_settings_say() -> None:
+    publisher = MemoryPublisher()
+    await commit(publisher, payloads_per_message=1).add([b"a", b"b"], [])
+    assert [message.body for message in publisher.messages("raw")] == [b"a", b"b"]
+    await commit(publisher, bytes_per_message=4).add([b"12", b"34", b"56"], [])
+    assert [message.body for message in publisher.messages("raw")][2:] == [b"1234", b"56"]
+
+
+async def test_messages_say_what_they_are() -> None:
+    publisher = MemoryPublisher()
+    row = b'{"schema":"iglu:com.snowplowanalytics.snowplow.badrows/size_violation/jsonschema/1-0-0","data":{}}'
+    await commit(publisher).add([b"x"], [row])
+    (raw,), (bad,) = publisher.messages("raw"), publisher.messages("bad")
+    assert (raw.type, raw.content_type, raw.timestamp_ms) == ("collector-payload", "application/x-thrift", NOW)
+    assert (bad.type, bad.content_type, bad.headers) == ("bad-row", "application/json", {"type": "size_violation"})
+    assert raw.message_id != bad.message_id
+
+
+async def test_an_outage_is_told_to_everybody_of_the_group_and_over_with_it() -> None:
+    publisher = MemoryPublisher()
+    publisher.away = True
+    group = commit(publisher)
+    found = await asyncio.gather(*(group.add([b"x"], []) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(error, StreamUnavailable) for error in found)
+    publisher.away = False
+    await group.add([b"y"], [])
+    assert [message.body for message in publisher.messages("raw")] == [b"y"]
+
+
+async def test_a_message_that_is_refused_harms_no_neighbour() -> None:
+    publisher = MemoryPublisher()
+    publisher.refuse_above = 2_000
+    publisher.refused_streams = ("raw",)
+    await commit(publisher, payloads_per_message=1).add([b"a", b"x" * 2_001, b"b"], [])
+    assert [message.body for message in publisher.messages("raw")] == [b"a", b"b"]
+
+
+async def test_what_nothing_takes_is_never_answered_as_kept() -> None:
+    publisher = MemoryPublisher()
+    publisher.refuse_above = 2_000
+    with pytest.raises(MessageRefused):
+        await commit(publisher).add([b"x" * 2_001], [])
+
+
+async def test_the_bad_row_of_a_refused_message_holds_all_of_it() -> None:
+    publisher = MemoryPublisher()
+    group = commit(publisher, payloads_per_message=1)
+    publisher.refuse_above = 2_000
+    publisher.refused_streams = ("raw",)
+    await group.add([b"x" * 2_001], [])
+    (row,) = publisher.messages("bad")
+    assert b64decode(json.loads(row.body)["data"]["payload"]) == b"x" * 2_001
+
+
+async def test_a_waiter_that_goes_away_takes_nobody_along() -> None:
+    publisher = MemoryPublisher()
+    publisher.may_finish.clear()
+    group = commit(publisher)
+    first, second = asyncio.create_task(group.add([b"1"], [])), asyncio.create_task(group.add([b"2"], []))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    publisher.may_finish.set()
+    await second
+    assert [message.body for message in publisher.messages("raw")] == [b"12"]
+
+
+async def test_who_waits_too_long_is_told_so() -> None:
+    publisher = MemoryPublisher()
+    publisher.may_finish.clear()
+    group = commit(publisher, wait_s=0.01)
+    with pytest.raises(TooLate):
+        await group.add([b"x"], [])
+    publisher.may_finish.set()
+    await group.close()
+    assert [message.body for message in publisher.messages("raw")] == [b"x"]
+
+
+async def test_closing_waits_for_what_is_in_flight() -> None:
+    publisher = MemoryPublisher()
+    publisher.may_finish.clear()
+    group = commit(publisher)
+    waiting = asyncio.create_task(group.add([b"x"], []))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(group.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    publisher.may_finish.set()
+    await asyncio.gather(closing, waiting)

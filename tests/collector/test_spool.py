@@ -1,0 +1,159 @@
+"""The spool: taken while the stream is away, bounded, and gone on by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from collector.metrics import Metrics
+from collector.spool import Spool, SpoolingPublisher
+from shared.settings import StreamLimits
+from shared.stream import open_embedded_publisher, open_embedded_subscriber
+from shared.stream.contract import Message, StreamUnavailable
+from tests.collector.stream import MemoryPublisher, MemorySubscriber
+
+HOUR_MS = 3_600_000
+
+
+def message(text: str, kind: str = "collector-payload", at: int = 0) -> Message:
+    return Message(text.encode(), text, at, kind, "application/octet-stream", {})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@asynccontextmanager
+async def draining(spool: Spool, target: MemoryPublisher) -> AsyncIterator[None]:
+    task = asyncio.create_task(spool.drain(target))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(2_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+async def fill(durable: SpoolingPublisher) -> None:
+    for _ in range(100):
+        await durable.publish("raw", [message("x" * 1_000)])
+
+
+@asynccontextmanager
+async def on_disk(folder: Path, clock: Clock, limits: StreamLimits | None = None) -> AsyncIterator[Spool]:
+    limits = limits or StreamLimits(log_max_bytes=0)
+    async with (
+        open_embedded_publisher(folder, limits) as publisher,
+        open_embedded_subscriber(folder, limits, "raw", 100) as subscriber,
+    ):
+        yield Spool(publisher, subscriber, HOUR_MS, clock, Metrics())
+
+
+async def test_a_broker_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
+    stream = MemoryPublisher()
+    notices: list[bool] = []
+    async with on_disk(tmp_path, Clock()) as spool, draining(spool, stream):
+        durable = SpoolingPublisher(stream, spool, 1, notices.append)
+        stream.ready, stream.away = False, True
+        for number in range(120):
+            await durable.publish("raw", [message(f"spooled-{number}")])
+        await durable.publish("bad", [message("row", "bad-row")])
+        assert not stream.published
+        assert durable.trouble is None
+        stream.ready, stream.away = True, False
+        await durable.publish("raw", [message("direct")])
+        await until(lambda: len(stream.published) == 122)
+    sent = sorted(one.message_id for one in stream.messages("raw"))
+    assert sent == sorted([f"spooled-{number}" for number in range(120)] + ["direct"])
+    assert [one.message_id for one in stream.messages("bad")] == ["row"]
+    assert notices == [True, False]
+
+
+async def test_a_stream_that_fails_or_hangs_is_spooled_too(tmp_path: Path) -> None:
+    stream = MemoryPublisher()
+    async with on_disk(tmp_path, Clock()) as spool:
+        durable = SpoolingPublisher(stream, spool, 0.05, lambda _away: None)
+        stream.away = True
+        await durable.publish("raw", [message("failed")])
+        stream.away = False
+        stream.may_finish.clear()  # connection.blocked without a word: no confirm comes
+        await durable.publish("raw", [message("hung")])
+        stream.may_finish.set()
+        async with draining(spool, stream):
+            await until(lambda: len(stream.published) == 2)
+
+
+async def test_the_next_process_sends_what_the_last_one_left(tmp_path: Path) -> None:
+    async with on_disk(tmp_path, Clock()) as spool:
+        await spool.put([message("left")])
+    stream = MemoryPublisher()
+    async with on_disk(tmp_path, Clock()) as spool, draining(spool, stream):
+        await until(lambda: [one.message_id for one in stream.messages("raw")] == ["left"])
+    async with on_disk(tmp_path, Clock()) as spool, draining(spool, stream):
+        await asyncio.sleep(0.1)
+    assert len(stream.published) == 1
+
+
+async def test_a_full_spool_takes_nothing_more_until_it_has_drained(tmp_path: Path) -> None:
+    stream = MemoryPublisher()
+    stream.ready = False
+    limits = StreamLimits(queue_max_bytes=20_000, log_max_bytes=0)
+    async with on_disk(tmp_path, Clock(), limits) as spool:
+        durable = SpoolingPublisher(stream, spool, 1, lambda _away: None)
+        with pytest.raises(StreamUnavailable):
+            await fill(durable)
+        assert durable.trouble
+        stream.ready = True
+        async with draining(spool, stream):
+            await until(lambda: stream.published)
+        assert durable.trouble is None
+
+
+async def test_an_old_spool_takes_nothing_more() -> None:
+    clock = Clock()
+    kept, stream = MemoryPublisher(), MemoryPublisher()
+    stream.ready = False
+    spool = Spool(kept, MemorySubscriber(kept), HOUR_MS, clock, Metrics())
+    await spool.put([message("old", at=0)])
+    async with draining(spool, stream):
+        await asyncio.sleep(0.01)
+        clock.now = HOUR_MS
+        await spool.put([message("in time")])
+        clock.now = HOUR_MS + 1
+        with pytest.raises(StreamUnavailable):
+            await spool.put([message("too late")])
+
+
+async def test_a_message_that_nothing_takes_is_left_in_the_dead_queue() -> None:
+    kept, stream = MemoryPublisher(), MemoryPublisher()
+    subscriber = MemorySubscriber(kept)
+    stream.refuse_above = 5
+    spool = Spool(kept, subscriber, HOUR_MS, Clock(), Metrics())
+    await spool.put([message("a"), message("too large"), message("b")])
+    async with draining(spool, stream):
+        await until(lambda: len(subscriber.acked) > 0)
+    assert [one.message_id for one in stream.messages("raw")] == ["a", "b"]
+    assert [one.message_id for one in subscriber.buried] == ["too large"]
+
+
+async def test_without_a_spool_an_outage_is_told_at_once() -> None:
+    stream = MemoryPublisher()
+    stream.ready = False
+    durable = SpoolingPublisher(stream, None, 5, lambda _away: None)
+    assert durable.trouble
+    with pytest.raises(StreamUnavailable):
+        await durable.publish("raw", [message("x")])
