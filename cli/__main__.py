@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import bad_rows, configuration, enrichments, queue, schema
+from cli import bad_rows, configuration, db, enrichments, queue, schema
 from cli.load import load
 from cli.ready import ready
 from shared.process import EXIT_MISCONFIGURED, Misconfigured
@@ -25,6 +25,7 @@ app.add_typer(bad_rows.app, name="bad-rows")
 app.add_typer(configuration.app, name="settings")
 app.add_typer(schema.app, name="schema")
 app.add_typer(queue.app, name="queue")
+app.add_typer(db.app, name="db")
 app.add_typer(enrichments.app, name="enrichments")
 app.command()(load)
 app.command()(ready)

@@ -85,7 +85,7 @@ class ClickHouse:
         return dict(rows)
 
     async def add_columns(self, table: TableName, columns: Sequence[Column]) -> None:
-        await self._execute(ddl.add_columns(self._configuration, table, columns))
+        await self.execute(ddl.add_columns(self._configuration, table, columns))
         await self._renew_views(table)
 
     async def insert(self, table: TableName, body: bytes, token: str) -> int:
@@ -108,7 +108,7 @@ class ClickHouse:
         known = (await self.columns(table)).get(column, "")
         if path in hints_of(known):
             change = Column(column, without_hint(column, known, path))
-            await self._execute(ddl.modify_columns(self._configuration, table, [change]))
+            await self.execute(ddl.modify_columns(self._configuration, table, [change]))
             await self._renew_views(table)
 
     async def stored(
@@ -138,7 +138,7 @@ class ClickHouse:
     async def apply(self, needed: Iterable[Change]) -> None:
         """Make these changes."""
         for change in needed:
-            await self._execute(change.statements)
+            await self.execute(change.statements)
 
     async def run(self, statement: str) -> list[tuple[Any, ...]]:
         """One statement of an operator's tool, and its rows."""
@@ -158,7 +158,7 @@ class ClickHouse:
 
     async def _renew_views(self, table: TableName) -> None:
         if table == "events":
-            await self._execute(ddl.create_views(self._configuration, await self.columns(table)))
+            await self.execute(ddl.create_views(self._configuration, await self.columns(table)))
 
     async def _describe(self) -> dict[str, Table]:
         database = _literal(self._configuration.database)
@@ -172,8 +172,8 @@ class ClickHouse:
         )
         return {name: Table(columns.get(name, {}), *keys) for name, *keys in rows}
 
-    async def _execute(self, statements: Iterable[str]) -> None:
-        """Statements that any number of loaders may run at the same time."""
+    async def execute(self, statements: Iterable[str]) -> None:
+        """Run statements without rows, each of which any number of loaders may run at the same time."""
         for statement in statements:
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
@@ -208,7 +208,7 @@ async def _reached(call: Awaitable[T]) -> T:
     try:
         return await call
     except (ClientError, TimeoutError, OSError) as error:
-        raise Unavailable(f"ClickHouse can't be reached: {error!r}") from error
+        raise Unavailable(f"ClickHouse can't be reached: {error or type(error).__name__}") from error
 
 
 def _insert_settings(settings: ClickhouseSettings) -> dict[str, int | str]:

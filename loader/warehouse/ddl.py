@@ -43,7 +43,7 @@ def place(configuration: ConfigurationSettings, table: TableName) -> Place:
 
 
 def create_database(configuration: ConfigurationSettings) -> str:
-    return f"CREATE DATABASE IF NOT EXISTS {quoted_name(configuration.database)}{_on_cluster(configuration)}"
+    return f"CREATE DATABASE IF NOT EXISTS {quoted_name(configuration.database)}{on_cluster(configuration)}"
 
 
 def create_tables(configuration: ConfigurationSettings, table: TableName) -> list[str]:
@@ -52,12 +52,12 @@ def create_tables(configuration: ConfigurationSettings, table: TableName) -> lis
     columns = [_column(definition) for definition in definitions(configuration, table)]
     lines = ",\n    ".join([*columns, *indexes(table)])
     statements = [
-        f"CREATE TABLE IF NOT EXISTS {names.storage}{_on_cluster(configuration)}\n(\n    {lines}\n)\n"
+        f"CREATE TABLE IF NOT EXISTS {names.storage}{on_cluster(configuration)}\n(\n    {lines}\n)\n"
         + "\n".join(_storage(configuration, table))
     ]
     if configuration.cluster_name:
         statements.append(
-            f"CREATE TABLE IF NOT EXISTS {names.target}{_on_cluster(configuration)} AS {names.storage}\n"
+            f"CREATE TABLE IF NOT EXISTS {names.target}{on_cluster(configuration)} AS {names.storage}\n"
             f"ENGINE = Distributed({_literal(configuration.cluster_name)}, {_literal(configuration.database)}, "
             f"{_literal(names.local)}, {settings.distributed.sample_by})"
         )
@@ -71,12 +71,15 @@ def create_views(configuration: ConfigurationSettings, events: Mapping[str, str]
     events: name → type of the columns of `events`.
     """
     source = place(configuration, "events").target
-    views = {"events_unique": f"SELECT * FROM {source} FINAL SETTINGS do_not_merge_across_partitions_select_final = 1"}
+    views = {
+        UNIQUE_VIEW: f"SELECT *, page_view_id FROM {source} FINAL\n"
+        "SETTINGS do_not_merge_across_partitions_select_final = 1"
+    }
     compatibility = configuration.tables.evnt
     if compatibility.enabled:
-        views[compatibility.local.name] = compatibility_select(events, _full(configuration, UNIQUE_VIEW))
+        views[compatibility.local.name] = compatibility_select(events, full_name(configuration, UNIQUE_VIEW))
     return [
-        f"CREATE OR REPLACE VIEW {_full(configuration, name)}{_on_cluster(configuration)} AS\n{select}"
+        f"CREATE OR REPLACE VIEW {full_name(configuration, name)}{on_cluster(configuration)} AS\n{select}"
         for name, select in views.items()
     ]
 
@@ -102,7 +105,7 @@ def modify_ttl(configuration: ConfigurationSettings, table: TableName) -> list[s
     """Change how long rows are kept; takes effect at the next merges."""
     local = table_settings(configuration, table).local
     change = f"MODIFY TTL {local.ttl}" if local.ttl else "REMOVE TTL"
-    return [f"ALTER TABLE {place(configuration, table).storage}{_on_cluster(configuration)} {change}"]
+    return [f"ALTER TABLE {place(configuration, table).storage}{on_cluster(configuration)} {change}"]
 
 
 def view_names(configuration: ConfigurationSettings) -> list[str]:
@@ -118,7 +121,7 @@ def quoted_name(name: str) -> str:
 def _alter(configuration: ConfigurationSettings, table: TableName, changes: str) -> list[str]:
     names = place(configuration, table)
     targets = dict.fromkeys((names.storage, names.target))
-    return [f"ALTER TABLE {name}{_on_cluster(configuration)} {changes}" for name in targets]
+    return [f"ALTER TABLE {name}{on_cluster(configuration)} {changes}" for name in targets]
 
 
 def _defined(configuration: ConfigurationSettings, column: Column) -> Definition:
@@ -171,11 +174,11 @@ def _table_options(configuration: ConfigurationSettings, own: str) -> list[str]:
     return [*kept, own] if own else kept
 
 
-def _on_cluster(configuration: ConfigurationSettings) -> str:
+def on_cluster(configuration: ConfigurationSettings) -> str:
     return f" ON CLUSTER {_literal(configuration.cluster_name)}" if configuration.cluster_name else ""
 
 
-def _full(configuration: ConfigurationSettings, name: str) -> str:
+def full_name(configuration: ConfigurationSettings, name: str) -> str:
     return f"{quoted_name(configuration.database)}.{quoted_name(name)}"
 
 

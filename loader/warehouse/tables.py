@@ -33,6 +33,12 @@ _FEW_VALUES = re.compile(
 
 WEB_PAGE = SchemaColumn("contexts", "com_snowplowanalytics_snowplow_web_page_1")
 
+#: Entities that every table of events has a column for, since views and models lean on them, and their texts.
+_BUILT_IN = {
+    WEB_PAGE: ("id",),
+    SchemaColumn("contexts", "com_snowplowanalytics_snowplow_client_session_1"): ("userId", "sessionId"),
+}
+
 _INDEXES: dict[TableName, tuple[str, ...]] = {
     "events": (
         "INDEX ix_event_id event_id TYPE bloom_filter(0.01) GRANULARITY 1",
@@ -84,11 +90,10 @@ def indexes(table: TableName) -> tuple[str, ...]:
 
 def _events(keys: frozenset[str], codecs: CodecSettings) -> tuple[Definition, ...]:
     atomic = [_atomic(field, field.name in keys, codecs) for field in FIELDS if field.kind != "json"]
-    page = column_type(WEB_PAGE.family, {VERSION_KEY: "Nullable(String)", "id": "Nullable(String)"})
     return (
         *atomic,
         Definition("load_tstamp", _TIME, "DEFAULT now64(3)", codecs.timestamp, "When the loader stored the event"),
-        Definition(WEB_PAGE.name, page, codec=codecs.schema_data),
+        *(_built_in(column, texts, codecs) for column, texts in _BUILT_IN.items()),
         Definition(
             "page_view_id",
             "Nullable(String)",
@@ -97,6 +102,11 @@ def _events(keys: frozenset[str], codecs: CodecSettings) -> tuple[Definition, ..
             "Identifies the page view; of the web_page entity",
         ),
     )
+
+
+def _built_in(column: SchemaColumn, texts: tuple[str, ...], codecs: CodecSettings) -> Definition:
+    hints = dict.fromkeys((VERSION_KEY, *texts), "Nullable(String)")
+    return Definition(column.name, column_type(column.family, hints), codec=codecs.schema_data)
 
 
 def _atomic(field: Field, key: bool, codecs: CodecSettings) -> Definition:

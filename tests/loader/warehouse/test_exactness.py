@@ -90,7 +90,7 @@ def _cell(field: Field) -> st.SearchStrategy[str]:
 
 ATOMIC = [field for field in FIELDS if field.kind != "json"]
 REQUIRED = {"collector_tstamp": "2026-01-02 03:04:05.678", "v_collector": "c", "v_etl": "e"}
-EMPTY = (
+EMPTY: dict[str, Any] = (
     {field.name: "" for field in ATOMIC} | REQUIRED | {"contexts": [], "derived_contexts": [], "unstruct_event": None}
 )
 
