@@ -1,0 +1,168 @@
+"""Every type of bad row that the enricher makes is valid against its own published schema, and keeps the original."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from enricher.enrichments.contract import Draft, Enrichment, Failure, Patch
+from enricher.iglu.contract import InvalidSchema, NotResolved
+from enricher.limits import AtomicLimits
+from enricher.pipeline import Options, Outcome
+from shared.event import FIELDS
+from tests.enricher.harness import PROCESSOR, Schemas, enrich, post, record, rows
+from tests.vectors import folder
+
+SCHEMAS = Schemas()
+CENTRAL = folder("EVNT_IGLU_CENTRAL", "../shared/iglu-central")
+GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
+URI = "iglu:com.acme/nothing/jsonschema/1-0-0"
+
+
+def fails(draft: Draft, _state: Any) -> Patch:
+    return Patch(failures=[Failure("x" * 2_000), Failure("y" * 2_000, "f" * 200, "value")])
+
+
+def breaks(draft: Draft, _state: Any) -> Patch:
+    raise ZeroDivisionError("a bug of ours")
+
+
+def through(enrich_: Callable[..., Patch]) -> list[Enrichment]:
+    return [Enrichment("test", "test", "iglu:com.acme/test_config/jsonschema/1-0-0", None, enrich_)]
+
+
+def unstruct(text: str) -> Outcome:
+    return enrich(post({**GOOD, "e": "ue", "ue_pr": text}))
+
+
+def wrapped(entity: object) -> str:
+    schema = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
+    return json.dumps({"schema": schema, "data": entity})
+
+
+CASES: dict[str, Callable[[], Outcome]] = {
+    "truncated Thrift": lambda: enrich(record()[:40]),
+    "no bytes": lambda: enrich(b""),
+    "another schema": lambda: enrich(record(schema=None)),
+    "no path": lambda: enrich(record(path=None)),
+    "odd path": lambda: enrich(record(path="/a/b/c")),
+    "bad user id": lambda: enrich(record(network_userid="me")),
+    "illegal query": lambda: enrich(record(querystring="a=|" + "x" * 2_000)),
+    "four problems at once": lambda: enrich(record(querystring="|", path="/", network_userid="me", schema="x")),
+    "unknown encoding": lambda: enrich(record(encoding="klingon")),
+    "unknown vendor": lambda: enrich(record(path="/com.acme/v9", querystring="a=b")),
+    "empty pixel": lambda: enrich(record(path="/i")),
+    "no event in a POST": lambda: enrich(record(path="/com.snowplowanalytics.snowplow/tp2")),
+    "body is no JSON": lambda: enrich(post(GOOD, body="{")),
+    "body is not self-describing": lambda: enrich(post(GOOD, body="[1, 2]")),
+    "body of another schema": lambda: enrich(post(GOOD, body=json.dumps({"schema": URI, "data": 1}))),
+    "event without what is required": lambda: enrich(post({"e": "pv"})),
+    "redirect to nowhere": lambda: enrich(record(path="/r/tp2", querystring="a=b")),
+    "number that is none": lambda: enrich(post({**GOOD, "vid": "x", "se_va": "y", "res": "1x", "eid": "z"})),
+    "unstruct is no JSON": lambda: unstruct("{"),
+    "unstruct is not self-describing": lambda: unstruct("1"),
+    "unstruct of a broken version": lambda: unstruct(wrapped({"schema": URI[:-5] + "0-0-0", "data": {}})),
+    "unstruct without wrapper": lambda: unstruct(json.dumps({"schema": URI, "data": {}})),
+    "unknown schema": lambda: unstruct(wrapped({"schema": URI, "data": {}})),
+    "over-long column": lambda: enrich(post({**GOOD, "tna": "x" * 200})),
+    "no event type": lambda: enrich(record(querystring="aid=x")),
+    "enrichment that fails": lambda: enrich(post(GOOD), enrichments=through(fails)),
+    "enrichment that breaks": lambda: enrich(post(GOOD), enrichments=through(breaks)),
+    "event too large": lambda: enrich(
+        post({**GOOD, "page": "x" * 20_000}), options=Options(PROCESSOR, 10_000, accept_long=True)
+    ),
+    "bad row too large": lambda: enrich(post({**GOOD, "page": "x" * 20_000}), options=Options(PROCESSOR, 10_000)),
+}
+
+
+@pytest.mark.skipif(not CENTRAL.exists(), reason=f"{CENTRAL} is not on this machine")
+@pytest.mark.parametrize("name", CASES)
+def test_is_valid_against_its_own_schema(name: str) -> None:
+    outcome = CASES[name]()
+    assert outcome.bad
+    for row in rows(outcome):
+        schema = SCHEMAS.resolve(row["schema"])
+        assert not isinstance(schema, (NotResolved, InvalidSchema)), row["schema"]
+        assert schema.reports(row["data"]) == ()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_comes_out_twice_or_not_at_all(name: str) -> None:
+    outcome = CASES[name]()
+    assert not outcome.enriched
+    assert len(outcome.bad) == outcome.refused + outcome.events
+
+
+def test_all_types_are_among_the_cases() -> None:
+    made = {row.type for case in CASES.values() for row in case().bad}
+    assert made == {
+        "collector_payload_format_violation",
+        "adapter_failures",
+        "tracker_protocol_violations",
+        "schema_violations",
+        "enrichment_failures",
+        "size_violation",
+        "generic_error",
+    }
+
+
+def test_one_record_can_violate_the_format_in_four_ways() -> None:
+    messages = [row["data"]["failure"]["message"] for row in rows(CASES["four problems at once"]())]
+    assert [message.get("payloadField") for message in messages] == ["querystring", "path", "networkUserId", None]
+    assert messages[3]["error"].endswith("failed: found x")
+
+
+@pytest.mark.parametrize("name", ["truncated Thrift", "odd path", "enrichment that breaks"])
+def test_a_record_is_kept_whole(name: str) -> None:
+    originals = {
+        "truncated Thrift": record()[:40],
+        "odd path": record(path="/a/b/c"),
+        "enrichment that breaks": post(GOOD),
+    }
+    (row,) = rows(CASES[name]())
+    assert base64.b64decode(row["data"]["payload"]) == originals[name]
+
+
+def test_a_refused_request_is_kept_whole() -> None:
+    body = json.dumps({"schema": URI, "data": "ü" * 3_000})
+    (row,) = rows(enrich(post(GOOD, body=body, headers=["Host: a", "Cookie: b=c"], querystring="x=1&x=2&y")))
+    payload = row["data"]["payload"]
+    assert payload["body"] == body
+    assert payload["headers"] == ["Host: a", "Cookie: b=c"]
+    assert payload["querystring"] == [
+        {"name": "x", "value": "1"},
+        {"name": "x", "value": "2"},
+        {"name": "y", "value": None},
+    ]
+
+
+def test_the_parameters_of_a_failed_event_are_kept_whole() -> None:
+    sent = {**GOOD, "vid": "x", "cx": "A" * 5_000, "page": "Grüße"}
+    (row,) = rows(enrich(post(sent)))
+    raw = row["data"]["payload"]["raw"]
+    assert {pair["name"]: pair["value"] for pair in raw["parameters"]} == sent
+    assert (raw["loaderName"], raw["userId"]) == ("test-collector", None)
+
+
+def test_columns_are_typed_as_upstream_types_them() -> None:
+    sent = {**GOOD, "vid": "7", "tid": "8", "se_va": "1.50", "f_pdf": "1", "res": "3x4", "ti_qu": "x"}
+    (row,) = rows(enrich(post(sent)))
+    enriched = row["data"]["payload"]["enriched"]
+    assert list(enriched) == [field.name for field in FIELDS]
+    names = ("domain_sessionidx", "txn_id", "se_value", "br_features_pdf", "dvce_screenwidth", "app_id")
+    assert [enriched[name] for name in names] == [7, "8", "1.50", 1, 3, None]
+
+
+def test_an_oversized_event_quotes_a_tenth() -> None:
+    (row,) = rows(CASES["event too large"]())
+    failure = row["data"]["failure"]
+    assert failure["expectation"] == "Enriched event exceeds the maximum allowed size of 10000 bytes"
+    assert failure["actualSizeBytes"] > failure["maximumAllowedSizeBytes"] == 10_000
+    assert len(row["data"]["payload"]) == 1_000
+
+
+def test_limits_name_known_columns() -> None:
+    with pytest.raises(KeyError, match="txn_id"):
+        AtomicLimits({"txn_id": 5})

@@ -1,0 +1,254 @@
+"""The pipeline as a whole: golden cases, and what holds for any input."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enricher.enrichments import event_fingerprint
+from enricher.enrichments.contract import Answer, Draft, Enrichment, Entity, Patch, Query, Resources
+from enricher.pipeline import Options, Outcome, Pipeline
+from shared.event import FIELDS, INDEX, WIDTH
+from shared.payload import decode as payloads
+from shared.tsv import decode
+from tests.enricher.harness import ETL_MS, MESSAGE_ID, PROCESSOR, Schemas, columns, enrich, post, record, rows, run
+from tests.enricher.peer import transform
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.yml"))
+GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
+PARAMETERS = sorted({name for field in FIELDS for name in field.params})
+
+
+def enrichment(enrich_: Any, ask: Any = None, state: Any = None) -> Enrichment:
+    return Enrichment("test", "test", "iglu:com.acme/test_config/jsonschema/1-0-0", state, enrich_, ask)
+
+
+# ---- golden cases -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", CASES, ids=[file.stem for file in CASES])
+def test_golden_case(file: Path) -> None:
+    case = yaml.safe_load(file.read_text())
+    outcome = enrich(record(**case["request"]))
+    assert [columns(line.body) for line in outcome.enriched] == case.get("enriched", [])
+    assert [columns(line.body) for line in outcome.failed] == case.get("failed", [])
+    bad = [{"type": row["schema"].split("/")[1], "failure": row["data"]["failure"]} for row in rows(outcome)]
+    assert bad == case.get("bad", [])
+
+
+def test_same_input_same_bytes() -> None:
+    message = [post(GOOD, {**GOOD, "vid": "x"}), record(querystring="e=pv"), b"\x0b"]
+    assert enrich(*message) == enrich(*message)
+
+
+# ---- event ids ----------------------------------------------------------------------------------------------------
+
+
+def ids(outcome: Outcome) -> list[str]:
+    return [columns(line.body)["event_id"] for line in (*outcome.enriched, *outcome.failed)]
+
+
+def test_missing_ids_are_distinct_and_follow_from_the_message() -> None:
+    message = post(GOOD, GOOD), record(querystring="e=pv")
+    first = ids(enrich(*message))
+    assert len(set(first)) == 3
+    assert ids(enrich(*message)) == first
+    assert not set(ids(enrich(*message, message_id="01890a5d-ac96-774b-bcce-000000000000"))) & set(first)
+
+
+def test_an_invalid_id_leaves_the_made_one() -> None:
+    outcome = enrich(post({**GOOD, "eid": "x"}))
+    assert ids(outcome) == ids(enrich(post(GOOD)))
+
+
+# ---- isolation ----------------------------------------------------------------------------------------------------
+
+
+def break_on(word: str) -> Enrichment:
+    def enrich_(draft: Draft, _state: Any) -> Patch | None:
+        if draft.parameters.get("aid") == word:
+            raise ZeroDivisionError(word)
+        return None
+
+    return enrichment(enrich_)
+
+
+def test_a_bug_costs_one_event() -> None:
+    message = post({**GOOD, "aid": "fine"}, {**GOOD, "aid": "bug"}, {**GOOD, "aid": "fine too"})
+    outcome = enrich(message, record(querystring="e=pv"), enrichments=[break_on("bug")])
+    assert len(outcome.enriched) == 3
+    (row,) = rows(outcome)
+    assert row["schema"].endswith("generic_error/jsonschema/1-0-0")
+    assert "ZeroDivisionError: bug" in row["data"]["failure"]["errors"][0]
+
+
+def test_a_broken_tail_costs_the_tail() -> None:
+    outcome = enrich(post(GOOD), record(querystring="e=pv"), record()[:-10])
+    assert (len(outcome.enriched), len(outcome.bad), outcome.payloads) == (2, 1, 3)
+
+
+def test_a_bug_of_who_answers_is_the_asking_events() -> None:
+    pipeline = Pipeline(Schemas().cached, list, Options(PROCESSOR))
+    steps = pipeline.process(post(GOOD), MESSAGE_ID, ETL_MS)
+    assert next(steps).kind == "schema"
+    with pytest.raises(StopIteration) as done:
+        steps.throw(KeyError("registry"))
+    assert [bad.type for bad in done.value.value.bad] == ["generic_error"]
+
+
+# ---- enrichments --------------------------------------------------------------------------------------------------
+
+
+def test_the_latest_enrichment_comes_first() -> None:
+    uri = "iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0"
+    made = [Entity(uri, {"id": f"6a2f0c3e-6f6f-4f0b-9a53-6d1a3e0b2f1{number}"}) for number in range(2)]
+    attach = [enrichment(lambda _draft, entity: Patch(contexts=[entity]), state=entity) for entity in made]
+    outcome = enrich(post(GOOD), enrichments=attach)
+    derived = json.loads(columns(outcome.enriched[0].body)["derived_contexts"])["data"]
+    assert [one["data"]["id"][-1] for one in derived] == ["1", "0"]
+    assert outcome.enriched[0].entity_schemas == (uri, uri)
+
+
+def test_an_enrichment_asks_and_is_answered() -> None:
+    asking = enrichment(
+        lambda _draft, _state, answer: Patch({"app_id": answer.value}), lambda draft, _state: Query("http", "who?")
+    )
+    schemas = Schemas()
+    pipeline = Pipeline(schemas.cached, lambda: [asking], Options(PROCESSOR))
+    outcome = run(pipeline.process(post(GOOD), MESSAGE_ID, ETL_MS), schemas, lambda query: Answer(query.question))
+    assert columns(outcome.enriched[0].body)["app_id"] == "who?"
+
+
+@pytest.mark.parametrize(("revalidate", "bad"), [(True, 1), (False, 0)])
+def test_what_an_enrichment_replaced_is_validated_again(revalidate: bool, bad: int) -> None:
+    entity = Entity("iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0", {"id": 1})
+    patch = Patch(entities=[entity], revalidate=revalidate)
+    outcome = enrich(post(GOOD), enrichments=[enrichment(lambda *_: patch)])
+    assert len(outcome.bad) == bad
+
+
+def test_side_events_are_lines_of_their_own() -> None:
+    patch = Patch(side_events=[{"event": "pii_transformation", "app_id": "x"}])
+    outcome = enrich(post(GOOD), enrichments=[enrichment(lambda *_: patch)])
+    side = columns(outcome.enriched[1].body)
+    assert outcome.side == 1
+    assert (side["event"], side["v_etl"]) == ("pii_transformation", "evnt-enrich-0.1.0")
+    assert len(set(ids(outcome))) == 2
+
+
+def test_a_value_that_breaks_the_line_does_not() -> None:
+    outcome = enrich(post(GOOD), enrichments=[enrichment(lambda *_: Patch({"geo_city": "a\tb\nc"}))])
+    assert columns(outcome.enriched[0].body)["geo_city"] == "a    bc"
+
+
+def test_without_a_failed_stream_only_the_bad_row_is_made() -> None:
+    outcome = enrich(post({**GOOD, "vid": "x"}), options=Options(PROCESSOR, emit_failed=False))
+    assert (outcome.failed, len(outcome.bad)) == ([], 1)
+
+
+# ---- any input ----------------------------------------------------------------------------------------------------
+
+json_texts = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["schema", "data", "x"]), inner),
+    max_leaves=8,
+).map(json.dumps)
+uris = st.sampled_from(
+    [
+        "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0",
+        "iglu:com.acme/nothing/jsonschema/1-0-0",
+        "iglu:x",
+    ]
+)
+entities = st.builds(lambda uri, data: {"schema": uri, "data": data}, uris, st.just({"id": "x"}) | st.none())
+wrappers = st.builds(
+    lambda uri, data: json.dumps({"schema": uri, "data": data}), uris, entities | st.lists(entities, max_size=3)
+)
+values = st.one_of(
+    st.text(max_size=30),
+    st.integers().map(str),
+    st.sampled_from(["pv", "ue", "web", "1", "0", "null", "1x2", "", "http://a.example/?_sp=a.b", "\ud800", "\t\n"]),
+    json_texts,
+    wrappers,
+)
+parameters = st.dictionaries(st.sampled_from(PARAMETERS) | st.text(max_size=5), values, max_size=12)
+
+FINGERPRINT = enrichment(
+    event_fingerprint.enrich,
+    state=event_fingerprint.prepare(event_fingerprint.Config.model_validate({}), Resources(Path(), Path())),
+)
+
+
+def judge(outcome: Outcome) -> None:
+    """Nothing lost, nothing doubled; every line is one, and peers read it."""
+    assert len(outcome.enriched) - outcome.side + outcome.dropped + len(outcome.bad) == outcome.events + outcome.refused
+    for line in (*outcome.enriched, *outcome.failed):
+        assert b"\n" not in line.body
+        assert len(decode(line.body)) == WIDTH
+        read = transform(line.body)
+        assert read["v_etl"] == "evnt-enrich-0.1.0"
+        assert len(read["event_id"]) == 36
+    for row in rows(outcome):
+        assert row["data"]["processor"] == {"artifact": "evnt-enrich", "version": "0.1.0"}
+        assert "generic_error" not in row["schema"], row["data"]["failure"]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(parameters, min_size=1, max_size=3))
+def test_any_parameters_by_post(events: list[dict[str, str]]) -> None:
+    sent = [{**event, "e": event.get("e", "pv"), "p": event.get("p", "web"), "tv": "t"} for event in events]
+    judge(enrich(post(*sent), enrichments=[FINGERPRINT]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(parameters)
+def test_any_parameters_by_get(event: dict[str, str]) -> None:
+    pairs = [f"{_quoted(name)}={_quoted(value)}" for name, value in event.items()]
+    judge(enrich(record(querystring="&".join(pairs)), enrichments=[FINGERPRINT]))
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "replace"), safe="")
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sampled_from(["/i", "/com.snowplowanalytics.snowplow/tp2", "/r/tp2", "/com.snowplowanalytics.iglu/v1", "/x/y"]),
+    st.none() | st.text(max_size=30),
+    st.none() | st.text(max_size=30) | json_texts | wrappers,
+    st.none() | st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain"]),
+)
+def test_any_request(path: str, querystring: str | None, body: str | None, content_type: str | None) -> None:
+    judge(enrich(record(path=path, querystring=querystring, body=body, content_type=content_type)))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=60) | st.integers(0, 400).map(lambda cut: post(GOOD)[:cut]))
+def test_any_bytes(message: bytes) -> None:
+    outcome = enrich(message)
+    judge(outcome)
+    assert outcome.payloads == len(list(payloads(message)))
+
+
+def test_the_line_of_everything_is_read_by_peers() -> None:
+    """All parameters at once, each with a value of its kind."""
+    by_kind = {"int": "7", "bool": "1", "decimal": "1.50", "timestamp": "1735787000000", "text": "x"}
+    sent: dict[str, str] = {}
+    for field in FIELDS:
+        for name in field.params:
+            sent[name] = "3x4" if field.part is not None else by_kind.get(field.kind, "")
+    sent |= {"e": "pv", "p": "web", "eid": MESSAGE_ID, "sid": MESSAGE_ID, "url": "http://a.example/", "tr_cu": "EUR"}
+    sent |= {"ti_cu": "EUR", "refr": "http://b.example/"}
+    query = "&".join(f"{name}={quote(value)}" for name, value in sent.items() if value)
+    outcome = enrich(record(querystring=query))
+    assert not outcome.bad, rows(outcome)
+    read = transform(outcome.enriched[0].body)
+    assert (read["dvce_screenwidth"], read["se_value"], read["br_cookies"]) == (3, "1.50", True)
+    assert decode(outcome.enriched[0].body)[INDEX["se_value"]] == "1.50"

@@ -1,0 +1,209 @@
+"""Corners of the conversions that the vectors do not reach."""
+
+import base64
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enricher import base64url, querystring, url, values
+from enricher.values import Refused
+
+
+@given(st.integers(-(2**40), 2**40))
+def test_integers_have_32_bits(number: int) -> None:
+    fits = -(2**31) <= number < 2**31
+    assert values.integer(str(number)) == (str(number) if fits else values.integer("x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("+1", "1"), ("-0", "0"), ("028288", "28288"), ("٤٢", "42"), ("NULL", ""), ("null", ""), ("0", "0")],
+)
+def test_integers_are_normalised(text: str, column: str) -> None:
+    assert values.integer(text) == column
+
+
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "1_0", "1.0", "0x1", "²", "1" * 5_000])
+def test_what_is_no_integer(text: str) -> None:
+    assert isinstance(values.integer(text), Refused)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9))
+def test_decimals_keep_their_value(number: Decimal) -> None:
+    text = values.decimal(str(number))
+    assert isinstance(text, str)
+    assert Decimal(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("1.10", "1.10"),
+        ("1.2E9", "1200000000"),
+        ("0.0000001", "1E-7"),
+        ("0.000001", "0.000001"),
+        (".5", "0.5"),
+        ("1.", "1"),
+        ("-0.00", "0.00"),
+        ("0E5", "0"),
+        ("Null", ""),
+    ],
+)
+def test_decimals_print_as_in_java(text: str, column: str) -> None:
+    assert values.decimal(text) == column
+
+
+@pytest.mark.parametrize(
+    ("text", "tail"),
+    [
+        ("", "null"),
+        ("1e", "null"),
+        ("+", "No digits found."),
+        ("1.2.3", "Character array contains more than one decimal point."),
+        ("1,0", "Character , is neither a decimal digit number, decimal point, nor"),
+        ("a" * 19, 'Character array is missing "e" notation exponential mark.'),
+        ("1E99999999999", "Too many nonzero exponent digits."),
+        ("1E999999999", "Too many nonzero exponent digits."),
+        ("1e-", "No exponent digits."),
+        ("1ex", "Not a digit."),
+    ],
+)
+def test_what_is_no_decimal_in_the_words_of_java(text: str, tail: str) -> None:
+    refused = values.decimal(text)
+    assert isinstance(refused, Refused)
+    assert refused.message.startswith(f"Cannot be converted to java.math.BigDecimal. Error : {tail}")
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("0", "1970-01-01 00:00:00.000"),
+        ("-1", "1969-12-31 23:59:59.999"),
+        ("-62167219200000", "0000-01-01 00:00:00.000"),
+        ("253402300799999", "9999-12-31 23:59:59.999"),
+    ],
+)
+def test_timestamps_reach_from_year_0_to_9999(text: str, column: str) -> None:
+    assert values.timestamp(text) == column
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-62167219200001", "Formatting as -0001-12-31 23:59:59.999 is not Redshift-compatible"),
+        ("253402300800000", "Formatting as 10000-01-01 00:00:00.000 is not Redshift-compatible"),
+        ("null", "Not in the expected format: ms since epoch"),
+        ("1.5", "Not in the expected format: ms since epoch"),
+        (str(2**63), "Not in the expected format: ms since epoch"),
+    ],
+)
+def test_what_is_no_timestamp(text: str, message: str) -> None:
+    assert values.timestamp(text) == Refused(message)
+
+
+@given(st.integers(0, 253402300799999))
+def test_timestamps_are_read_back(milliseconds: int) -> None:
+    formatted = values.format_timestamp(milliseconds)
+    if formatted[:4] != "0000":
+        assert values.parse_timestamp(formatted) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "uuid"),
+    [
+        ("1-1-1-1-1", "00000001-0001-0001-0001-000000000001"),
+        ("8F5F2C5E-0000-4000-8000-000000000001", "8f5f2c5e-0000-4000-8000-000000000001"),
+        ("", None),
+        ("1-1-1-1", None),
+        ("g-1-1-1-1", None),
+    ],
+)
+def test_lenient_uuids(text: str, uuid: str | None) -> None:
+    assert values.lenient_uuid(text) == uuid
+
+
+@given(st.text(max_size=40), st.booleans(), st.booleans())
+def test_base64_is_read_in_both_alphabets(text: str, url_safe: bool, padded: bool) -> None:
+    raw = text.encode("utf-8", "replace")
+    encoded = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(raw).decode()
+    assert base64url.decode(encoded if padded else encoded.rstrip("=")) == raw.decode()
+
+
+@given(st.text(max_size=40))
+def test_base64_is_never_an_error(text: str) -> None:
+    assert isinstance(base64url.decode(text), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "decoded"), [("YQ==YQ==", "a"), ("Y\nQ", "a"), ("=YQ", ""), ("YWJj!ZA", "abcd"), ("Y", "")]
+)
+def test_base64_skips_and_stops_as_commons_codec(text: str, decoded: str) -> None:
+    assert base64url.decode(text) == decoded
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("http://a_b.example:8080/", "", "80"),
+        ("https://a_b.example:8080/", "", "443"),
+        ("https://a.example", "a.example", "443"),
+        ("HTTPS://a.example", "a.example", "80"),
+        ("http://user:secret@a.example:81/x", "a.example", "81"),
+        ("http://[2001:db8::1]:82/", "[2001:db8::1]", "82"),
+        ("http://1.2.3/", "", "80"),
+        ("http://1.2.3.4:5/", "1.2.3.4", "5"),
+        ("http://grüße.example/", "", "80"),
+        ("about:blank", "", "80"),
+        ("mailto:a@b.example", "", "80"),
+        ("//a.example/x", "a.example", "80"),
+        ("http://a.example:99999/", "a.example", "99999"),
+    ],
+)
+def test_hosts_and_ports(text: str, host: str, port: str) -> None:
+    uri = url.parse(text)
+    assert isinstance(uri, url.Uri)
+    assert (url.parts(uri).host, url.parts(uri).port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("http://", "Expected authority at index 7: http://"),
+        ("http://a.example/a[b]", "Illegal character in path at index 18: http://a.example/a[b]"),
+        ("http://a.example/%zz", "Malformed escape pair at index 17: http://a.example/%zz"),
+        ("http://a.example/?a=\\", "Illegal character in query at index 20: http://a.example/?a=\\"),
+        ("a#b#c", "Illegal character in fragment at index 3: a#b#c"),
+        (":x", "Expected scheme name at index 0: :x"),
+        ("1x:y", "Illegal character in scheme name at index 0: 1x:y"),
+    ],
+)
+def test_what_java_says_of_no_uri(text: str, message: str) -> None:
+    assert url.java_uri(text) == Refused(message)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_url_or_refused(text: str) -> None:
+    uri = url.parse(text)
+    if isinstance(uri, url.Uri):
+        assert isinstance(url.java_uri(uri.text), url.Uri)
+        assert all(isinstance(part, str) for part in url.parts(uri))
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("a=1&b;c=&=x&&a=2", [("a", "1"), ("b", None), ("c", ""), ("a", "2")]),
+        ("?e=pv", [("?e", "pv")]),
+        ("a=%C3%A9+x", [("a", "é x")]),
+        ("a=é", [("a", "\N{REPLACEMENT CHARACTER}")]),
+        ("a=1#b=2", [("a", "1")]),
+    ],
+)
+def test_query_strings(text: str, pairs: querystring.Pairs) -> None:
+    assert querystring.pairs(text) == pairs
+
+
+def test_an_illegal_query_counts_from_the_dummy_url() -> None:
+    assert querystring.pairs("a=|b") == Refused("Illegal character in query at index 20: http://localhost/?a=|b")
