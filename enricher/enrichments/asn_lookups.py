@@ -1,5 +1,6 @@
 """Says of the asn entity whether its network is one that bots come from."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -15,6 +16,7 @@ from enricher.enrichments.contract import (
     Resources,
 )
 from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -78,11 +80,22 @@ def _numbers(path: Path) -> list[int]:
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    if draft.values[_PLATFORM] in state.bypassed or not any(one.schema == _NETWORK for one in draft.derived):
+    if draft.values[_PLATFORM] in state.bypassed:
         return None
-    return Patch(derived=[_judged(one, state.bots) if one.schema == _NETWORK else one for one in draft.derived])
+    for one in draft.derived:
+        if one.schema == _NETWORK:
+            return Patch(derived=[_judged(one, state.bots) for one in draft.derived])
+    return None
 
 
-def _judged(network: Entity, bots: frozenset[int]) -> Entity:
-    data = {name: network.data[name] for name in ("number", "organization") if name in network.data}
-    return Entity(_NETWORK, {**data, "likelyBot": network.data.get("number") in bots})
+def _judged(one: Entity, bots: frozenset[int]) -> Entity:
+    if one.schema != _NETWORK:
+        return one
+    number = one.data.get("number")
+    return _network(number, one.data.get("organization"), number in bots)
+
+
+@lru_cache(maxsize=5_000)
+def _network(number: int, organization: str | None, likely: bool) -> Entity:
+    named = {"organization": organization} if organization is not None else {}
+    return entity(_NETWORK, {"number": number, **named, "likelyBot": likely})

@@ -1,6 +1,7 @@
 """Sums up what other enrichments and the tracker say about bots."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -57,19 +58,18 @@ def _is_robot(data: Mapping[str, Any]) -> bool:
 
 def enrich(draft: Draft, state: State) -> Patch | None:
     """Exact schema versions count, as upstream. What came last to the entities comes last here too."""
-    indicators = []
+    indicators: list[str] = []
     if state.client_side:
-        said = (one.data for one in draft.contexts if one.schema == _CLIENT_SIDE)
-        indicators += ["clientSideDetection" for data in said if data.get("bot") is True]
+        said = [one for one in draft.contexts if one.schema == _CLIENT_SIDE and one.data.get("bot") is True]
+        indicators += ["clientSideDetection"] * len(said)
+    judges = state.derived
     for one in reversed(draft.derived):
-        name, guilty = state.derived.get(one.schema, ("", None))
-        if guilty and guilty(one.data):
-            indicators.append(name)
-    return Patch(contexts=(_context(tuple(indicators)),)) if indicators else _INNOCENT
+        judge = judges.get(one.schema)
+        if judge is not None and judge[1](one.data):
+            indicators.append(judge[0])
+    return _patch(tuple(indicators))
 
 
-def _context(indicators: tuple[str, ...]) -> Any:
-    return entity(_OUTPUT, {"bot": bool(indicators), "indicators": list(indicators)})
-
-
-_INNOCENT = Patch(contexts=(_context(()),))
+@lru_cache(maxsize=1_000)
+def _patch(indicators: tuple[str, ...]) -> Patch:
+    return Patch(contexts=(entity(_OUTPUT, {"bot": bool(indicators), "indicators": list(indicators)}),))

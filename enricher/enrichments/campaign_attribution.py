@@ -11,6 +11,11 @@ from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "campaign_attribution", "jsonschema", 1, 0)
 
+_NOTHING = Patch(
+    dict.fromkeys(
+        ("mkt_medium", "mkt_source", "mkt_term", "mkt_content", "mkt_campaign", "mkt_clickid", "mkt_network"), ""
+    )
+)
 _CLICK_IDS = {"gclid": "Google", "msclkid": "Microsoft", "dclid": "DoubleClick"}
 
 
@@ -58,6 +63,8 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     query = draft.page_query
     if query is None:
         return None
+    if not query:
+        return _NOTHING
     fields = {column: _first(query, names) for column, names in state.columns}
     click = next((name for name in state.click_ids if name in query), None)
     fields["mkt_clickid"] = tsv_safe(query[click] or "") if click else ""

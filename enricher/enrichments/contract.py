@@ -16,8 +16,9 @@ ALIASES     further criteria of configuration files that switch it on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -72,9 +73,8 @@ class Failure(NamedTuple):
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """What an enrichment wants changed.
+class Patch(NamedTuple):
+    """What an enrichment wants changed. Patches are made for every event, and shared: a tuple is cheap and safe.
 
     fields: column → text ("" clears it). contexts: entities to attach, in front of what is there.
     failures: each becomes a message of one enrichment_failures row; the patch's other parts still apply.
@@ -85,7 +85,7 @@ class Patch:
     side_events: complete events of their own (PII identification), as column → text.
     """
 
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = MappingProxyType({})
     contexts: Sequence[Entity] = ()
     failures: Sequence[Failure] = ()
     drop: bool = False

@@ -1,5 +1,6 @@
 """Attaches named cookies of the request."""
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "cookie_extractor_con
 
 _OUTPUT = "iglu:org.ietf/http_cookie/jsonschema/1-0-0"
 _BLANKS = " \t\r\n"
+_RUN = re.compile(f"[{_BLANKS}]+")
 
 
 class Config(Parameters):
@@ -26,36 +28,37 @@ def prepare(config: Config, _: Resources) -> State:
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    found = [
-        Entity(_OUTPUT, {"name": name, "value": value})
-        for line in draft.payload.headers or ()
-        if line[:7].lower() == "cookie:"
-        for name, value in cookies(line[7:])
-        if name in state.names
-    ]
+    found: list[Entity] = []
+    for line in draft.payload.headers or ():
+        if line[:7].lower() == "cookie:":
+            wanted = cookies(line[7:], state.names)
+            found += [Entity(_OUTPUT, {"name": name, "value": value}) for name, value in wanted]
     return Patch(contexts=found) if found else None
 
 
-def cookies(text: str) -> Iterator[tuple[str, str | None]]:
-    """Pairs of a Cookie header by the rules of Apache HttpCore, which Snowplow reads it with.
+def cookies(text: str, names: frozenset[str]) -> Iterator[tuple[str, str | None]]:
+    """Those of a Cookie header with these names, read by the rules of Apache HttpCore, as Snowplow does.
 
     `;` separates, an unquoted `,` ends the header, runs of blanks are one space, and what stands in quotes
     is taken as it is. A cookie without `=` has no value.
     """
     text = text.lstrip(_BLANKS)
     if '"' in text:
-        yield from _quoted_cookies(text)
+        yield from (pair for pair in _quoted_cookies(text) if pair[0] in names)
         return
     pairs = text.partition(",")[0].split(";")
     if not pairs[-1]:
         pairs.pop()
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        yield _collapsed(name), _collapsed(value) if equals else None
+        name = _collapsed(name)
+        if name in names:
+            yield name, _collapsed(value) if equals else None
 
 
 def _collapsed(text: str) -> str:
-    return " ".join(text.split())
+    text = text.strip(_BLANKS)
+    return text if text.isprintable() and " " not in text else _RUN.sub(" ", text)
 
 
 def _quoted_cookies(text: str) -> Iterator[tuple[str, str | None]]:

@@ -34,7 +34,14 @@ _PAGE = tuple(
 )
 _OFFSETS = tuple(f"pp_{axis}offset_{bound}" for axis in "xy" for bound in ("min", "max"))
 _NUMBERS = ("page_urlport", *_OFFSETS)
-_MODELLED = {"page_view": _PAGE, "page_ping": _PAGE + _OFFSETS}
+#: Kind of event → schema it is judged as, and its properties: column, place, whether it is a number.
+_MODELLED = {
+    name: (
+        f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0",
+        tuple((column, INDEX[column], column in _NUMBERS) for column in columns),
+    )
+    for name, columns in (("page_view", _PAGE), ("page_ping", _PAGE + _OFFSETS))
+}
 
 
 class Config(Parameters):
@@ -78,8 +85,9 @@ class Requirement(NamedTuple):
     most: float
     fits: Check
 
-    def met(self, contexts: Sequence[Entity]) -> bool:
-        found = [one.data for one in contexts if one.schema == self.schema]
+    def met(self, contexts: Mapping[str, Sequence[Any]]) -> bool:
+        """contexts: the data of the tracker's entities by their schema."""
+        found = contexts.get(self.schema, ())
         return self.least <= len(found) <= self.most and all(map(self.fits, found))
 
 
@@ -144,10 +152,13 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     candidates = state.by_schema.get(event.schema) if event else None
     if event is None or not candidates or any(one.schema.startswith(_DECLARED) for one in draft.contexts):
         return None
+    contexts: dict[str, list[Any]] = {}
+    for schema, data, _ in draft.contexts:
+        contexts.setdefault(schema, []).append(data)
     found = [
         one.attached
         for one in candidates
-        if all(requirement.met(draft.contexts) for requirement in one.requirements) and one.fits(event.data)
+        if all(requirement.met(contexts) for requirement in one.requirements) and one.fits(event.data)
     ]
     return Patch(contexts=found) if found else None
 
@@ -156,10 +167,13 @@ def _event(draft: Draft) -> Entity | None:
     """The self-describing event, or what a page view or page ping would be as one."""
     if draft.event is not None:
         return draft.event
-    name = draft.values[_EVENT_NAME]
-    columns = _MODELLED.get(name)
-    if columns is None:
+    modelled = _MODELLED.get(draft.values[_EVENT_NAME])
+    if modelled is None:
         return None
-    texts = {column: draft.values[INDEX[column]] for column in columns}
-    data = {column: None if not text else int(text) if column in _NUMBERS else text for column, text in texts.items()}
-    return Entity(f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0", data)
+    schema, columns = modelled
+    values = draft.values
+    data: dict[str, Any] = {
+        column: (int(values[place]) if is_number else values[place]) if values[place] else None
+        for column, place, is_number in columns
+    }
+    return Entity(schema, data)

@@ -7,11 +7,10 @@ are known, and the entity never names an impact.
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import NamedTuple
 
-from crawlerdetect import CrawlerDetect
 from pydantic import Field, field_validator, model_validator
 
 from enricher.enrichments.contract import (
@@ -23,6 +22,7 @@ from enricher.enrichments.contract import (
     Resources,
 )
 from enricher.enrichments.parts.address import literal
+from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.files import asset, checked_uri, present
 from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
@@ -86,17 +86,9 @@ _NOT_LISTED = Verdict(True, "SPIDER_OR_ROBOT", "FAILED_UA_INCLUDE", "UNKNOWN")
 _NAMED = Verdict(True, "SPIDER_OR_ROBOT", "FAILED_UA_EXCLUDE", "UNKNOWN")
 
 
-class Included(NamedTuple):
-    pattern: str
-    active: bool
-    at_start: bool
-    until: str
-
-    def covers(self, useragent: str, moment: str) -> bool:
-        return (self.active or moment < self.until) and _matches(useragent, self.pattern, self.at_start)
-
-
 class Excluded(NamedTuple):
+    """A robot's pattern, what takes a user agent out of it again, and until which day it was active."""
+
     pattern: str
     exceptions: tuple[str, ...]
     impact: str
@@ -104,19 +96,40 @@ class Excluded(NamedTuple):
     until: str
 
     def covers(self, useragent: str) -> bool:
-        return _matches(useragent, self.pattern, self.at_start) and not any(
-            exception in useragent for exception in self.exceptions
+        """Of a user agent that has the pattern in it."""
+        if self.at_start and not useragent.startswith(self.pattern):
+            return False
+        return not any(exception in useragent for exception in self.exceptions)
+
+
+class Included(NamedTuple):
+    """Browsers: user agents that start with one of, or that have one of, in them. `dated` ones until a day."""
+
+    starts: tuple[str, ...]
+    parts: tuple[str, ...]
+    dated: tuple[tuple[str, bool, str], ...]
+
+    def covers(self, useragent: str, day: str) -> bool:
+        if useragent.startswith(self.starts) or any(part in useragent for part in self.parts):
+            return True
+        return any(
+            day < until and (useragent.startswith(pattern) if at_start else pattern in useragent)
+            for pattern, at_start, until in self.dated
         )
 
 
 class Lists(NamedTuple):
     addresses: Callable[[IPv4Address | IPv6Address], bool]
-    included: tuple[Included, ...]
-    excluded: tuple[Excluded, ...]
+    included: Included
+    excluded: tuple[tuple[str, Excluded], ...]
 
 
 class State(NamedTuple):
-    judge: Callable[[str, str, str], Patch]
+    """Both parts remember: of(address) whether it is one, and listed; of(user agent, day) what it is."""
+
+    address: Callable[[str], tuple[bool, bool]]
+    useragent: Callable[[str, str], Patch]
+    named: Callable[[str], Patch | None]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -131,54 +144,59 @@ def assets(config: Config) -> tuple[Asset, ...]:
 def prepare(config: Config, resources: Resources) -> State:
     files = [present(wanted, resources).read_text("iso-8859-1") for wanted in assets(config)]
     lists = read(*files) if files else None
-    crawler = CrawlerDetect().isCrawler if config.crawlerdetect and not lists else None
+    judge = partial(by_lists, lists) if lists else _by_crawlerdetect(config.crawlerdetect)
+    listed = lists.addresses if lists else lambda _: False
     included = tuple(text.lower() for text in config.include_useragents)
     excluded = tuple(text.lower() for text in config.exclude_useragents)
+    named = partial(_by_name, included=included, excluded=excluded)
+    return State(
+        lru_cache(_REMEMBERED)(partial(_address, listed)),
+        lru_cache(_REMEMBERED)(lambda text, day: _patch(judge(text, day))),
+        lru_cache(_REMEMBERED)(named) if included or excluded else lambda _: None,
+    )
 
-    def judged(useragent: str, address: str, moment: str) -> Patch:
-        lowered = useragent.lower()
-        verdict = _by_name(lowered, included, excluded)
-        if verdict is None and lists:
-            verdict = by_lists(lists, lowered, literal(address), moment)
-        elif verdict is None and crawler and useragent and crawler(useragent):
-            verdict = _NAMED
-        return _patch(verdict or _BROWSER)
 
-    return State(lru_cache(_REMEMBERED)(judged))
+def _by_crawlerdetect(on: bool) -> Callable[[str, str], Verdict]:
+    is_crawler = detector() if on else lambda _: False
+    return lambda useragent, _: _NAMED if is_crawler(useragent) else _BROWSER
+
+
+def _address(listed: Callable[[IPv4Address | IPv6Address], bool], text: str) -> tuple[bool, bool]:
+    address = literal(text)
+    return (False, False) if address is None else (True, listed(address))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    """The lists know days, so events of one day share an answer."""
+    """Lists know days, so events of one day share an answer. Names that the operator gives beat every list."""
     values = draft.values
-    useragent, address, moment = values[_USERAGENT].strip(), values[_ADDRESS], values[_MOMENT]
-    if not moment or not (useragent or literal(address)):
+    useragent, moment = values[_USERAGENT].strip().lower(), values[_MOMENT]
+    is_address, is_listed = state.address(values[_ADDRESS])
+    if not moment or not (useragent or is_address):
         return None
-    return state.judge(useragent, address, moment[:10])
+    named = state.named(useragent)
+    if named is not None:
+        return named
+    return _patch(_BAD_ADDRESS) if is_listed else state.useragent(useragent, moment[:10])
 
 
-def _by_name(useragent: str, included: Iterable[str], excluded: Iterable[str]) -> Verdict | None:
+def _by_name(useragent: str, included: Iterable[str], excluded: Iterable[str]) -> Patch | None:
     if useragent and any(text in useragent for text in included):
-        return _BROWSER
-    return _NAMED if useragent and any(text in useragent for text in excluded) else None
+        return _patch(_BROWSER)
+    return _patch(_NAMED) if useragent and any(text in useragent for text in excluded) else None
 
 
-def by_lists(lists: Lists, useragent: str, address: IPv4Address | IPv6Address | None, day: str) -> Verdict:
-    """Address first, then the browsers, then the robots. `useragent` is lower case, `day` is yyyy-MM-dd."""
-    if address is not None and lists.addresses(address):
-        return _BAD_ADDRESS
+def by_lists(lists: Lists, useragent: str, day: str) -> Verdict:
+    """The browsers first, then the robots. `useragent` is lower case, `day` is yyyy-MM-dd."""
     if not useragent:
         return _BROWSER
-    if not any(entry.covers(useragent, day) for entry in lists.included):
+    if not lists.included.covers(useragent, day):
         return _NOT_LISTED
-    guilty = next((entry for entry in lists.excluded if entry.covers(useragent)), None)
+    suspects = [entry for pattern, entry in lists.excluded if pattern in useragent]
+    guilty = next((entry for entry in suspects if entry.covers(useragent)), None)
     if guilty is None:
         return _BROWSER
     activity = "ACTIVE" if not guilty.until or day < guilty.until else "INACTIVE"
     return Verdict(True, f"{activity}_SPIDER_OR_ROBOT", "FAILED_UA_EXCLUDE", guilty.impact)
-
-
-def _matches(useragent: str, pattern: str, at_start: bool) -> bool:
-    return useragent.startswith(pattern) if at_start else pattern in useragent
 
 
 @lru_cache(maxsize=64)
@@ -195,7 +213,7 @@ def _patch(verdict: Verdict) -> Patch:
 def read(addresses: str, exclude: str, include: str) -> Lists:
     """The three lists from their texts. Raises EnrichmentRefused."""
     try:
-        return Lists(networks(addresses), tuple(_included(include)), tuple(_excluded(exclude)))
+        return Lists(networks(addresses), _included(include), tuple(_excluded(exclude)))
     except (IndexError, KeyError, ValueError) as error:
         raise EnrichmentRefused(f"an IAB list can't be read: {error}") from error
 
@@ -206,19 +224,29 @@ def _rows(text: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.split("|")]
 
 
-def _included(text: str) -> Iterator[Included]:
-    for row in _rows(text):
-        pattern, active, at_start, *rest = row
-        yield Included(pattern.lower(), active == "1", at_start == "1", _day(rest))
+def _included(text: str) -> Included:
+    """An entry counts while it is active, and one that is not until its day."""
+    starts: list[str] = []
+    parts: list[str] = []
+    dated: list[tuple[str, bool, str]] = []
+    for pattern, active, at_start, *rest in _rows(text):
+        if active != "1":
+            dated.append((pattern.lower(), at_start == "1", _day(rest)))
+        elif at_start == "1":
+            starts.append(pattern.lower())
+        else:
+            parts.append(pattern.lower())
+    return Included(tuple(starts), tuple(parts), tuple(dated))
 
 
-def _excluded(text: str) -> Iterator[Excluded]:
+def _excluded(text: str) -> Iterator[tuple[str, Excluded]]:
     """Entries that are neither active nor dated count for nothing."""
     for pattern, active, exceptions, _, impact, at_start, *rest in _rows(text):
         until = _day(rest)
         if active == "1" or until:
             excepted = tuple(part.strip().lower() for part in exceptions.split(",") if part.strip())
-            yield Excluded(pattern.lower(), excepted, _IMPACTS[impact], at_start == "1", until)
+            lowered = pattern.lower()
+            yield lowered, Excluded(lowered, excepted, _IMPACTS[impact], at_start == "1", until)
 
 
 def _day(cells: list[str]) -> str:

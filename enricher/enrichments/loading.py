@@ -43,7 +43,6 @@ class Configuration(NamedTuple):
         beside = {name: value for name, value in self.data.items() if name not in _HEAD}
         return {**(self.data.get("parameters") or {}), **beside}
 
-
     def where(self, key: str) -> str:
         """The key's place in the file."""
         return f"data.{key}" if key.partition(".")[0] in self.data else f"data.parameters.{key}"

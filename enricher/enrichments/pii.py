@@ -141,73 +141,64 @@ def hasher(function: str, salt: str) -> Hash:
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
+    """In the order of the configuration, so that a later target sees what an earlier one wrote."""
     if state.anonymous_only and not _is_anonymous(draft.payload.headers or ()):
         return None
-    masking = _Masking(draft, state.hashed)
+    fields: dict[str, str] = {}
+    changed: dict[str, list[Entity]] = {}
+    changes: list[Change] = []
     for target in state.targets:
         if isinstance(target, str):
-            masking.column(target)
+            original = fields.get(target) or draft.values[INDEX[target]]
+            if original:
+                fields[target] = state.hashed(original)
+                changes.append(Change(target, original, fields[target]))
         else:
-            masking.inside(target)
-    return masking.patch(state) if masking.changes else None
+            before = changed.get(target.field) or entities_of(draft, target.field)
+            changed[target.field] = [_masked(one, target, state.hashed, changes) for one in before]
+    return _patch(draft, state, fields, changed, changes) if changes else None
 
 
 def _is_anonymous(lines: Sequence[str]) -> bool:
     return any(line[:12].lower() == "sp-anonymous" for line in lines)
 
 
-class _Masking:
-    """What has been replaced so far, on copies: a later target sees what an earlier one wrote."""
+def _masked(one: Entity, target: InsideTarget, hashed: Hash, changes: list[Change]) -> Entity:
+    """A copy with hashes in place of the texts that the path hits; the same entity where it hits none."""
+    if not target.matches(one.schema):
+        return one
+    count = len(changes)
 
-    def __init__(self, draft: Draft, hashed: Hash) -> None:
-        self._draft = draft
-        self._hash = hashed
-        self._fields: dict[str, str] = {}
-        self._entities: dict[str, list[Entity]] = {}
-        self.changes: list[Change] = []
+    def text(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        modified = hashed(value)
+        changes.append(Change(target.field, value, modified, target.json_path, one.schema))
+        return modified
 
-    def column(self, name: str) -> None:
-        original = self._fields.get(name, self._draft.values[INDEX[name]])
-        if original:
-            self._fields[name] = self._hash(original)
-            self.changes.append(Change(name, original, self._fields[name]))
+    def change(value: Any) -> Any:
+        return [text(item) for item in value] if isinstance(value, list) else text(value)
 
-    def inside(self, target: InsideTarget) -> None:
-        known = self._entities.get(target.field)
-        before = known if known is not None else list(entities_of(self._draft, target.field))
-        if any(target.matches(one.schema) for one in before):
-            self._entities[target.field] = [
-                self._masked(one, target) if target.matches(one.schema) else one for one in before
-            ]
+    data = target.changed(one.data, change)
+    return Entity(one.schema, data) if len(changes) > count else one
 
-    def _masked(self, one: Entity, target: InsideTarget) -> Entity:
-        count = len(self.changes)
 
-        def text(value: Any) -> Any:
-            if not isinstance(value, str):
-                return value
-            modified = self._hash(value)
-            self.changes.append(Change(target.field, value, modified, target.json_path, one.schema))
-            return modified
-
-        def change(value: Any) -> Any:
-            return [text(item) for item in value] if isinstance(value, list) else text(value)
-
-        data = target.changed(one.data, change)
-        return Entity(one.schema, data) if len(self.changes) > count else one
-
-    def patch(self, state: State) -> Patch:
-        """Hashes need not fit the formats that schemas ask for, so what the tracker sent is not validated again."""
-        event = self._entities.get("unstruct_event")
-        side = (identification(self._draft, self.changes, state.function),) if state.emit_event else ()
-        return Patch(
-            self._fields,
-            event=event[0] if event else None,
-            entities=self._entities.get("contexts"),
-            derived=self._entities.get("derived_contexts"),
-            revalidate=False,
-            side_events=side,
-        )
+def _patch(
+    draft: Draft, state: State, fields: dict[str, str], changed: dict[str, list[Entity]], changes: list[Change]
+) -> Patch:
+    """Hashes need not fit the formats that schemas ask for, so what the tracker sent is not validated again."""
+    inside = {change.field for change in changes if change.json_path is not None}
+    changed = {name: after for name, after in changed.items() if name in inside}
+    event = changed.get("unstruct_event")
+    side = (identification(draft, changes, state.function),) if state.emit_event else ()
+    return Patch(
+        fields,
+        event=event[0] if event else None,
+        entities=changed.get("contexts"),
+        derived=changed.get("derived_contexts"),
+        revalidate=False,
+        side_events=side,
+    )
 
 
 def transformation(changes: Sequence[Change], function: str) -> dict[str, Any]:

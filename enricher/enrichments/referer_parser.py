@@ -98,15 +98,18 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     if not host or values[_SCHEME] not in _SCHEMES:
         return None
     if host == values[_PAGE_HOST] or host in state.internal:
-        return _patch("internal")
+        return _INTERNAL
     source = _lookup(state, host, values[_PATH])
     if source is None:
-        return _patch("unknown")
+        return _UNKNOWN
     return _patch(source.medium, source.name, _term(values[_QUERY], source.parameters))
 
 
 def _patch(medium: str, source: str = "", term: str = "") -> Patch:
     return Patch({"refr_medium": medium, "refr_source": source, "refr_term": term})
+
+
+_INTERNAL, _UNKNOWN = _patch("internal"), _patch("unknown")
 
 
 def _lookup(state: State, host: str, path: str) -> Source | None:

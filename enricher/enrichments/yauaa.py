@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from crawlerdetect import CrawlerDetect
 from pydantic import Field
 from ua_parser import PartialResult
 
 from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, joined
 from shared.event import INDEX
@@ -68,8 +68,7 @@ class State(NamedTuple):
 
 
 def prepare(config: Config, _: Resources) -> State:
-    parse, crawler = builtin(), CrawlerDetect()
-    is_robot: Callable[[str], bool] = crawler.isCrawler
+    parse, is_robot = builtin(), detector()
 
     def made(useragent: str, hints: tuple[tuple[str, str], ...]) -> Patch:
         return Patch(contexts=(entity(_OUTPUT, context(useragent, dict(hints), parse, is_robot)),))
@@ -82,12 +81,12 @@ def enrich(draft: Draft, state: State) -> Patch | None:
 
 
 def _hints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    found = []
+    found: tuple[tuple[str, str], ...] = ()
     for line in lines:
         if line[:9].lower() == _HINTS:
             name, _, value = line.partition(":")
-            found.append((name.lower(), value.strip()))
-    return tuple(found)
+            found += ((name.lower(), value.strip()),)
+    return found
 
 
 def context(useragent: str, hints: Mapping[str, str], parse: Parse, is_robot: Callable[[str], bool]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """User agents, parsed by ua-parser with its Rust engine."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from ua_parser import BestAvailableResolver, Domain, PartialResult, RegexResolver, load_lazy_builtins
 
@@ -10,13 +10,18 @@ from enricher.enrichments.contract import EnrichmentRefused
 #: Characters of a user agent that are looked at. Longer ones don't fit the column, and cost time.
 LONGEST = 2_000
 
+_LAST = 500
+
 Parse = Callable[[str], PartialResult]
 
 
 @cache
 def builtin() -> Parse:
-    """With the rules that come with ua-parser. Building the matcher takes about 200 ms, once a process."""
-    return parser(BestAvailableResolver(load_lazy_builtins()))
+    """With the rules that come with ua-parser. Building the matcher takes about 200 ms, once a process.
+
+    Several enrichments ask about the same user agent one after the other, so the last answers are remembered.
+    """
+    return lru_cache(_LAST)(parser(BestAvailableResolver(load_lazy_builtins())))
 
 
 def parser(resolver: Callable[[str, Domain], PartialResult]) -> Parse:

@@ -151,7 +151,7 @@ def _fingerprint(case: Case) -> Outcome:
         return {"digest": state.digest(case.input["hash_of"].encode())}
     before = draft(parameters=case.input["parameters"])
     made = outcome(before, event_fingerprint.enrich(before, state))
-    text = event_fingerprint.preimage(case.input["parameters"].items(), state.excluded)
+    text = event_fingerprint.preimage(case.input["parameters"], state.plan)
     return {**made, "preimage": text, "preimage_length": len(text), "length": len(made["event_fingerprint"])}
 
 

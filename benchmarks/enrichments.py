@@ -1,0 +1,220 @@
+"""What each enrichment costs, and all that need no network and no script together, on mixed page views.
+
+One event in ten comes from an address and a user agent that were never seen, as between sessions of real users;
+the databases and lists are made here, about as large as the real ones.
+"""
+
+import asyncio
+import base64
+import copy
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+
+from benchmarks.pageviews import records
+from benchmarks.result import Result, unit_s
+from enricher.enrichments import ORDER
+from enricher.enrichments.contract import Draft, Enrichment, Patch, Resources
+from enricher.iglu.resolver import IgluResolver
+from enricher.pipeline import Options, Pipeline
+from shared.badrow import Processor
+from shared.event import INDEX
+from shared.iglu.config import ResolverConfig, open_resolver
+
+ROUNDS = 7
+EVENTS = 2_000
+_MESSAGE = "0192f0c1-2c4a-7f3e-8a51-0b7c7f3b7c11"
+_SNOWPLOW = "com.snowplowanalytics.snowplow"
+_HEADERS = ("Cookie: _sp_id.1fff=8f5f2c5e.1735000000.3.1735000100.1735000000.4e5f2d3b; sp=3f; consent=yes; theme=dark",)
+
+#: What is measured, with options; what asks the network is not, nor the ways of the first evnt.
+PURE: dict[str, dict[str, Any]] = {
+    "iab": {name: {"database": f"{name}.txt"} for name in ("ipFile", "excludeUseragentFile", "includeUseragentFile")},
+    "user_agent_utils": {},
+    "ua_parser": {},
+    "referer_parser": {"internalDomains": ["shop.example.com"]},
+    "campaign_attribution": {
+        "fields": {
+            f"mkt{name}": [f"utm_{name.lower()}"] for name in ("Medium", "Source", "Term", "Content", "Campaign")
+        }
+    },
+    "cross_navigation": {},
+    "event_fingerprint": {},
+    "cookie_extractor": {"cookies": ["sp"]},
+    "http_header_extractor": {"headersPattern": "(?i)accept-language"},
+    "yauaa": {},
+    "ip_lookups": {name: {"database": f"{name}.mmdb"} for name in ("geo", "isp", "domain", "connectionType", "asn")},
+    "asn_lookups": {"botAsns": [{"asn": number} for number in range(64_500, 64_600)]},
+    "bot_detection": dict.fromkeys(("useYauaa", "useIab", "useAsnLookups", "useClientSideDetection"), True),
+    "anon_ip": {"anonOctets": 1},
+    "pii": {
+        "pii": [
+            {"pojo": {"field": "user_ipaddress"}},
+            {"pojo": {"field": "domain_userid"}},
+            {
+                "json": {
+                    "field": "contexts",
+                    "schemaCriterion": f"iglu:{_SNOWPLOW}/client_session/jsonschema/1-*-*",
+                    "jsonPath": "$.userId",
+                }
+            },
+        ],
+        "strategy": {"pseudonymize": {"hashFunction": "SHA-256", "salt": "pepper"}},
+    },
+    "event_spec": {"database": "specs.json"},
+}
+
+#: For comparison: what a small function of the operator costs.
+SCRIPTS: dict[str, dict[str, Any]] = {
+    "python_script": {"module": "script.py"},
+    "javascript_script": {
+        "script": base64.urlsafe_b64encode(
+            b"function process(e) { if (e.getApp_id() == 'office') { e.drop() } "
+            b"return [{schema: 'iglu:com.acme/x/jsonschema/1-0-0', data: {page: e.getPage_urlpath()}}] }"
+        ).decode()
+    },
+}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        make_files(place)
+        rounds = [drafts(number) for number in range(ROUNDS)]
+        unit = unit_s()
+        pure = prepared(place, PURE)
+        costs = measured([*pure, *prepared(place, SCRIPTS)], copy.deepcopy(rounds))
+        together = median(all_of_them(prepared(place, PURE), rounds))
+    for name, seconds in costs.items():
+        print(f"{name:24} {seconds * 1e6:7.2f} µs an event  {seconds / unit:6.2f} json.loads")
+    total = sum(costs[name] for name in PURE)
+    print(f"{'sum of the pure ones':24} {total * 1e6:7.2f} µs an event  {total / unit:6.2f} json.loads")
+    print(f"{'all pure ones in a row':24} {together * 1e6:7.2f} µs an event  {together / unit:6.2f} json.loads")
+    print(Result("enrichments", "all pure ones", 1 / together, None, "", 1 / 35e-6).line())
+
+
+def prepared(place: Path, options: dict[str, dict[str, Any]]) -> list[Enrichment]:
+    """Fresh, with empty memories, in the order of the pipeline."""
+    resources = Resources(place, place)
+    made = []
+    for step in ORDER:
+        if step.name in options:
+            state = step.module.prepare(step.module.Config.model_validate(options[step.name]), resources)
+            made.append(Enrichment(step.name, step.name, None, state, step.module.enrich))
+    return made
+
+
+def measured(enrichments: Sequence[Enrichment], rounds: Sequence[list[Draft]]) -> dict[str, float]:
+    """Seconds an event and enrichment, median of the rounds, the cost of the loop taken off."""
+    taken: dict[str, list[float]] = {one.name: [] for one in enrichments}
+    for events in rounds:
+        idle = _run(lambda draft, state: None, None, events)[0]
+        for one in enrichments:
+            seconds, patches = _run(one.enrich, one.state, events)
+            taken[one.name].append((seconds - idle) / len(events))
+            for draft, patch in zip(events, patches, strict=True):
+                apply(draft, patch)
+    return {name: median(seconds) for name, seconds in taken.items()}
+
+
+def _run(enrich: Callable[..., Patch | None], state: Any, events: list[Draft]) -> tuple[float, list[Patch | None]]:
+    start = time.process_time()
+    patches = [enrich(draft, state) for draft in events]
+    return time.process_time() - start, patches
+
+
+def all_of_them(enrichments: Sequence[Enrichment], rounds: Sequence[list[Draft]]) -> Iterator[float]:
+    """Seconds an event with every change applied before the next enrichment looks, as in the pipeline."""
+    for events in rounds:
+        start = time.process_time()
+        for draft in events:
+            for one in enrichments:
+                apply(draft, one.enrich(draft, one.state))
+        yield (time.process_time() - start) / len(events)
+
+
+def apply(draft: Draft, patch: Patch | None) -> None:
+    if patch is None:
+        return
+    for column, text in patch.fields.items():
+        draft.values[INDEX[column]] = text
+    if patch.contexts or patch.derived is not None:
+        draft.derived = (*patch.contexts, *(draft.derived if patch.derived is None else patch.derived))
+    if patch.entities is not None:
+        draft.contexts = patch.entities
+
+
+def drafts(seed: int) -> list[Draft]:
+    """Events as the pipeline hands them to the first enrichment, nine of ten from known users."""
+    seen: list[Draft] = []
+
+    def keep(draft: Draft, _: None) -> None:
+        seen.append(draft)
+
+    spy = Enrichment("spy", "spy", None, None, keep)
+    resolver = IgluResolver(open_resolver(ResolverConfig(), Path(), time.time), time.time, 500, 50)
+    pipeline = Pipeline(resolver.cached, lambda: (spy,), Options(Processor("evnt-enrich", "0.1.0")))
+    for record in records(EVENTS, 1, 0.9, seed + 1):
+        run = pipeline.process(record, _MESSAGE, 1_735_000_000_000)
+        answer = None
+        try:
+            while True:
+                answer = asyncio.run(resolver.resolve(run.send(answer).question))
+        except StopIteration:
+            continue
+    random_ = random.Random(seed)
+    for draft in seen:
+        new = random_.random() < 0.1
+        number = random_.getrandbits(24) if new else random_.randrange(200)
+        draft.values[INDEX["user_ipaddress"]] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        draft.payload.headers = [*(draft.payload.headers or ()), *_HEADERS]
+        draft.derived = ()
+    return seen
+
+
+def make_files(place: Path) -> None:
+    names = {"en": "Somewhere", "de": "Irgendwo", "fr": "Quelque part"}
+    country = {"iso_code": "DE", "names": names}
+    shared: dict[str, Any] = {"country": country, "city": {"names": names}, "postal": {"code": "10115"}}
+    location = {"latitude": 52.5323, "longitude": 13.3846, "time_zone": "Europe/Berlin"}
+    made: dict[str, dict[str, Any]] = {
+        "geo": {**shared, "subdivisions": [{"iso_code": "BE", "names": names}], "location": location},
+        "isp": {"isp": "Provider", "organization": "Organisation", "autonomous_system_number": 64_500},
+        "domain": {"domain": "example.net"},
+        "connectionType": {"connection_type": "Cable/DSL"},
+        "asn": {"autonomous_system_number": 64_501, "autonomous_system_organization": "Organisation"},
+    }
+    for name, record in made.items():
+        writer = MMDBWriter(6, "Test", ipv4_compatible=True)
+        for network in range(256):
+            writer.insert_network(IPSet([f"10.{network}.0.0/16"]), {**record, "number": network})
+        writer.to_db_file(str(place / f"{name}.mmdb"))
+    (place / "ipFile.txt").write_text("\n".join(f"203.0.{number}.0/24" for number in range(250)))
+    (place / "includeUseragentFile.txt").write_text("\n".join(f"agent{n}|1|0" for n in range(50)) + "\nmozilla|1|1\n")
+    (place / "excludeUseragentFile.txt").write_text("\n".join(f"robot{number}|1||0|2|0" for number in range(400)))
+    page_view = f"iglu:{_SNOWPLOW}/page_view/jsonschema/1-0-0"
+    constraint = {"type": "object", "properties": {"page_urlpath": {"type": "string", "pattern": "^/products"}}}
+    web_page = {"schemaKey": f"iglu:{_SNOWPLOW}/web_page/jsonschema/1-0-0", "minCardinality": 1}
+    specs = [
+        {"id": f"s{n}", "name": "n", "schemaKey": page_view, "entities": [web_page], "constraint": constraint}
+        for n in range(3)
+    ]
+    (place / "specs.json").write_text(json.dumps({"eventSpecs": specs}))
+    (place / "script.py").write_text(
+        "def enrich(event):\n"
+        "    if event['app_id'] == 'office':\n"
+        "        event.drop()\n"
+        "    return [{'schema': 'iglu:com.acme/x/jsonschema/1-0-0', 'data': {'page': event['page_urlpath']}}]\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
