@@ -4,16 +4,16 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from structlog.stdlib import BoundLogger
 
 from collector.correlation import HEADER, request_id, sent_id
 from collector.settings import PerformanceSettings
 from shared.identity import NewId
+from shared.telemetry import Logger
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def logged(handler: Handler, settings: PerformanceSettings, log: BoundLogger, new_id: NewId) -> Handler:
+def logged(handler: Handler, settings: PerformanceSettings, log: Logger, new_id: NewId) -> Handler:
     """The handler, writing an entry after each request but those for excluded paths; every answer says its id."""
     excluded = frozenset(settings.access_log_excluded_paths)
 

@@ -23,12 +23,13 @@ _ENTRY: tuple[Processor, ...] = (
 )
 
 
-def logger(name: str) -> BoundLogger:
+Logger = BoundLogger
+
+
+def logger(name: str) -> Logger:
     """A logger of events: `logger("loader").warning("insert.retried", rows=500)`. Silent until `configure`."""
     processors = [structlog.stdlib.filter_by_level, *_ENTRY, ProcessorFormatter.wrap_for_formatter]
-    wrapped: BoundLogger = structlog.wrap_logger(
-        logging.getLogger(f"{ROOT}.{name}"), processors, wrapper_class=BoundLogger
-    )
+    wrapped: Logger = structlog.wrap_logger(logging.getLogger(f"{ROOT}.{name}"), processors, wrapper_class=BoundLogger)
     return wrapped
 
 
@@ -44,6 +45,7 @@ def configure(settings: LoggingSettings, process: str) -> None:
     handler.setFormatter(ProcessorFormatter(processors=steps, foreign_pre_chain=_ENTRY))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(ROOT).setLevel(settings.level.upper())
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # shared.stream reports lost connections, once
     logging.captureWarnings(True)
 
 

@@ -1,6 +1,7 @@
-"""Imports each named module in an interpreter of its own: a fork that has loaded libraries, and nothing of ours.
+"""Imports each named module by itself, in a fork that has loaded libraries and what earlier stages proved.
 
-Reads `{"preload": […], "modules": […]}` from standard input; writes what failed, module → traceback.
+Reads `{"preload": […], "stages": [[…], …]}` from standard input; writes what failed, module → traceback. Stages are
+there for speed: what a stage holds imports alone, and so need not be loaded anew for everything that builds on it.
 """
 
 import importlib
@@ -18,7 +19,11 @@ def main() -> None:
     for library in job["preload"]:
         with suppress(ImportError):  # an optional extra
             importlib.import_module(library)
-    failed = {name: said for name in job["modules"] if (said := _said(name))}
+    failed = {}
+    for stage in job["stages"]:
+        failed |= {name: said for name in stage if (said := _said(name))}
+        for name in set(stage) - set(failed):
+            importlib.import_module(name)
     json.dump(failed, sys.stdout)
 
 

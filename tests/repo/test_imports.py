@@ -162,10 +162,13 @@ def _reached(side: str) -> set[str]:
 def test_every_module_imports_alone() -> None:
     """In a fresh interpreter with warnings as errors: no cycle, no order, nothing that happens at import."""
     names = [module.name for module in modules() if not module.name.endswith("__main__")]
+    stages: list[list[str]] = [[], [], []]
+    for name in names:
+        stages[0 if within(name, ("shared",)) else 1 if name.endswith(".settings") else 2].append(name)
     libraries = {
         found.name.partition(".")[0] for module in modules() for found in module.imports if not found.typing_only
     }
-    job = {"preload": sorted(libraries - {*PRODUCT, "chdb"}), "modules": names}
+    job = {"preload": sorted(libraries - {*PRODUCT, "chdb"}), "stages": stages}
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "tests/repo/import_alone.py")],
         input=json.dumps(job),
