@@ -44,7 +44,7 @@ def test_events_have_every_atomic_field_in_order() -> None:
         ("domain_sessionid", "Nullable(String)"),
         ("domain_sessionidx", "Nullable(Int32)"),
         ("geo_latitude", "Nullable(Float64)"),
-        ("tr_total", "Nullable(Decimal(38, 18))"),
+        ("tr_total", "Nullable(Decimal(76, 18))"),
         ("br_cookies", "Nullable(Bool)"),
     ],
 )
