@@ -17,10 +17,14 @@ from tests.collector.stream import MemoryPublisher
 class Running:
     """What a test can look at."""
 
-    port: int
+    ports: list[int]
     publisher: MemoryPublisher
     state: State
     metrics: Metrics
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
 
     @property
     def url(self) -> str:
@@ -39,7 +43,7 @@ async def collector(settings: Settings, publisher: MemoryPublisher | None = None
         http_server(settings, state, commit, metrics) as server,
         listening(server, settings.collector) as ports,
     ):
-        yield Running(ports[0], publisher, state, metrics)
+        yield Running(ports, publisher, state, metrics)
     await commit.close()
 
 

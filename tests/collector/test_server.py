@@ -1,0 +1,320 @@
+"""The server over a socket: limits, slow clients, refusals, shutdown, and what every answer carries."""
+
+import asyncio
+import gzip
+import json
+import shutil
+import ssl
+import subprocess
+import zlib
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from collector.settings import Settings
+from tests.collector.raw_http import exchange, post, read_answer
+from tests.collector.running import Running, collector, plain
+
+
+async def get(running: Running, path: str, **options: object) -> tuple[int, dict[str, str], bytes]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(running.url + path, allow_redirects=False, **options) as response,  # type: ignore[arg-type]
+    ):
+        return response.status, dict(response.headers), await response.read()
+
+
+async def test_a_lost_stream_is_a_503_with_a_time_to_come_back_and_no_cookie() -> None:
+    async with collector(plain()) as running:
+        running.publisher.ready = False
+        answer = await exchange(running.port, post(b"x", "Origin: https://shop.example.com"))
+        assert answer
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["access-control-allow-origin"] == "https://shop.example.com"
+        assert "set-cookie" not in answer.headers
+        assert (await get(running, "/health"))[0] == 200
+        for path in ("/ready", "/sink-health"):
+            assert (await get(running, path))[0] == 503
+        status, _, body = await get(running, "/")
+        assert (status, json.loads(body)["healthy"]) == (502, False)
+
+
+async def test_a_clients_slow_head_is_cut_off_and_others_are_served() -> None:
+    async with collector(plain(timeouts={"headers_seconds": 0.2})) as running:
+        slow, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"POST /a/b HTTP/1.1\r\nHost: x\r\n")
+        served = await exchange(running.port, post(b"x"))
+        assert served
+        assert served.status == 200
+        async with asyncio.timeout(10):
+            assert await slow.read() == b""
+        writer.close()
+        assert running.metrics.cut_off == 1
+
+
+async def test_a_clients_slow_second_head_is_cut_off_too() -> None:
+    async with collector(plain(timeouts={"headers_seconds": 0.2})) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(post(b"x"))
+        assert await read_answer(reader)
+        await asyncio.sleep(0.4)  # idle is no offence
+        writer.write(post(b"x"))
+        assert await read_answer(reader)
+        writer.write(b"GET /i HT")
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_slow_body_is_a_408() -> None:
+    async with collector(plain(timeouts={"body_seconds": 0.2})) as running:
+        answer = await exchange(running.port, b"POST /a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        assert answer
+        assert answer.status == 408
+
+
+async def test_more_connections_than_allowed_are_closed_at_once() -> None:
+    settings = Settings.model_validate({"collector": {"port": 0}, "performance": {"max_concurrent_connections": 1}})
+    async with collector(settings) as running:
+        first, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(post(b"x"))
+        assert await read_answer(first)
+        assert await exchange(running.port, post(b"x")) is None
+        writer.write(post(b"y"))
+        assert await read_answer(first)
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /i?" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /i HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 40_000 + b"\r\n\r\n",
+        b"GET /i HTTP/1.1\r\nHost: x\r\n" + b"X-Many: 1\r\n" * 200 + b"\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["target", "header", "headers", "nonsense"],
+)
+async def test_what_is_above_the_limits_is_a_400_that_tells_no_version(request_bytes: bytes) -> None:
+    async with collector(plain()) as running:
+        answer = await exchange(running.port, request_bytes)
+        assert answer
+        assert answer.status == 400
+        assert answer.headers["server"] == "evnt"
+        assert "aiohttp" not in answer.body.decode()
+
+
+async def test_a_long_get_of_a_tracker_fits() -> None:
+    async with collector(plain()) as running:
+        answer = await exchange(running.port, b"GET /i?e=pv&x=" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer
+        assert answer.status == 200
+        assert len(running.publisher.payloads()[0].querystring or "") == 60_007
+
+
+async def test_oversized_bodies_are_answered_200_and_told_of() -> None:
+    async with collector(plain(limits={"max_payload_bytes": 5_000, "max_record_bytes": 5_000})) as running:
+        answer = await exchange(running.port, post(b"x" * 300_000))
+        assert answer
+        assert answer.status == 200
+        (row,) = running.publisher.messages("bad")
+        failure = json.loads(row.body)["data"]["failure"]
+        assert failure["actualSizeBytes"] > 300_000
+        assert failure["maximumAllowedSizeBytes"] == 5_000
+        assert not running.publisher.payloads()
+
+
+async def test_bodies_above_the_limit_for_dropping_are_413() -> None:
+    async with collector(plain(limits={"drop_payload_bytes": 1_002})) as running:
+        for size, status in ((1_002, 200), (1_003, 413)):
+            answer = await exchange(running.port, post(b"x" * size))
+            assert answer
+            assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
+        ("GZIP", lambda data: gzip.compress(data[:10]) + gzip.compress(data[10:])),
+    ],
+    ids=["gzip", "zlib", "raw deflate", "two members"],
+)
+async def test_compressed_bodies_are_inflated(encoding: str, compress: object) -> None:
+    assert callable(compress)
+    body = b'{"schema":"x","data":[]}' * 100
+    async with collector(plain()) as running:
+        answer = await exchange(running.port, post(compress(body), f"Content-Encoding: {encoding}"))
+        assert answer
+        assert answer.status == 200
+        assert running.publisher.payloads()[0].body == body.decode()
+
+
+async def test_a_bomb_stops_at_the_limit() -> None:
+    async with collector(plain(limits={"max_payload_bytes": 100_000})) as running:
+        bomb = gzip.compress(b"\0" * 50_000_000)
+        answer = await exchange(running.port, post(bomb, "Content-Encoding: gzip"))
+        assert answer
+        assert answer.status == 200
+        assert "size_violation" in json.loads(running.publisher.messages("bad")[0].body)["schema"]
+
+
+async def test_what_can_not_be_inflated_is_kept_in_a_bad_row() -> None:
+    async with collector(plain()) as running:
+        answer = await exchange(running.port, post(gzip.compress(b"x" * 100)[:-4], "Content-Encoding: gzip"))
+        assert answer
+        assert answer.status == 200
+        row = json.loads(running.publisher.messages("bad")[0].body)
+        assert "generic_error" in row["schema"]
+        assert "inflated" in row["data"]["failure"]["errors"][0]
+
+
+async def test_every_answer_carries_the_security_headers() -> None:
+    settings = Settings.model_validate(
+        {"collector": {"port": 0, "hsts": {"enable": True}, "extra_headers": {"Timing-Allow-Origin": "*"}}}
+    )
+    async with collector(settings) as running:
+        for path in ("/i", "/health", "/nothing", "/static/nothing", "/", "/robots.txt"):
+            _, headers, _ = await get(running, path)
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["X-Frame-Options"] == "DENY"
+            assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+            assert headers["Timing-Allow-Origin"] == "*"
+            assert headers["Server"] == "evnt"
+
+
+async def test_an_id_that_came_with_a_request_goes_with_its_answer() -> None:
+    async with collector(plain()) as running:
+        for path in ("/i", "/health"):
+            _, headers, _ = await get(running, path, headers={"X-Request-ID": "abc-1"})
+            assert headers["X-Request-ID"] == "abc-1"
+            _, headers, _ = await get(running, path, headers={"X-Request-ID": "no <good> id"})
+            assert "X-Request-ID" not in headers
+
+
+async def test_foreign_hosts_and_plain_http_are_turned_away() -> None:
+    settings = Settings.model_validate(
+        {
+            "collector": {"port": 0},
+            "security": {"trusted_hosts": ["*.example.com"], "enable_https_redirect": True},
+        }
+    )
+    async with collector(settings) as running:
+        wrong = await exchange(running.port, b"GET /i HTTP/1.1\r\nHost: evil.test\r\n\r\n")
+        assert wrong
+        assert wrong.status == 400
+        head = b"GET /i?a=b HTTP/1.1\r\nHost: c.example.com:80\r\nX-Forwarded-Proto: "
+        told = await exchange(running.port, head + b"http\r\n\r\n")
+        assert told
+        assert (told.status, told.headers["location"]) == (301, "https://c.example.com/i?a=b")
+        posted = await exchange(running.port, post(b"x"))
+        assert posted
+        assert posted.status == 308
+        secure = await exchange(running.port, head + b"https\r\n\r\n")
+        assert secure
+        assert secure.status == 200
+        assert len(running.publisher.payloads()) == 1
+
+
+async def test_only_listed_origins_may_read_answers() -> None:
+    settings = Settings.model_validate(
+        {"collector": {"port": 0}, "security": {"cors_allowed_origins": ["https://Shop.example.com/"]}}
+    )
+    async with collector(settings) as running:
+        for method, path in (("GET", "/i"), ("OPTIONS", "/com.acme/v1")):
+            for origin, allowed in (("https://shop.example.com", True), ("https://evil.test", False)):
+                data = f"{method} {path} HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n"
+                answer = await exchange(running.port, data.encode() + b"Access-Control-Request-Method: POST\r\n\r\n")
+                assert answer
+                assert answer.status == 200
+                assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
+                assert "Origin" in answer.headers["vary"]
+
+
+async def test_a_browsers_preflight_is_answered_as_collectors_do() -> None:
+    async with collector(plain(cors={"extra_allowed_headers": ["X-Shop"]})) as running:
+        for asked in ("content-type", "x-shop, sp-anonymous", "x-unknown"):
+            head = "OPTIONS /com.acme/v1 HTTP/1.1\r\nHost: x\r\nOrigin: https://shop.example.com\r\n"
+            head += f"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: {asked}\r\n\r\n"
+            answer = await exchange(running.port, head.encode())
+            assert answer
+            assert (answer.status, answer.body) == (200, b"")
+            assert answer.headers["access-control-allow-origin"] == "https://shop.example.com"
+            assert answer.headers["access-control-allow-headers"] == "Content-Type, SP-Anonymous, X-Shop"
+            assert "access-control-allow-methods" not in answer.headers
+        assert not running.publisher.published
+
+
+async def test_old_and_closing_clients_get_the_same_answers() -> None:
+    async with collector(plain()) as running:
+        old = await exchange(running.port, b"GET /i?e=pv HTTP/1.0\r\n\r\n")
+        closing = await exchange(running.port, b"GET /i?e=pv HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head = await exchange(running.port, b"HEAD /i HTTP/1.1\r\nHost: x\r\n\r\n", method="HEAD")
+        assert old
+        assert closing
+        assert head
+        assert old.status == closing.status == head.status == 200
+        assert old.body == closing.body
+        assert set(old.headers) - {"connection"} == set(head.headers)
+
+
+async def test_docs_and_static_files_by_setting(tmp_path: Path) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "sp.js").write_text("plain")
+    (tmp_path / "static" / "sp.js.gz").write_bytes(gzip.compress(b"plain"))
+    (tmp_path / "secret").write_text("secret")
+    settings = Settings.model_validate(
+        {"data_dir": tmp_path, "collector": {"port": 0}, "security": {"disable_docs": False}}
+    )
+    async with collector(settings) as running:
+        status, headers, body = await get(running, "/static/sp.js")
+        assert (status, body, headers["Content-Encoding"]) == (200, b"plain", "gzip")
+        answer = await exchange(running.port, b"GET /static/../secret HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer
+        assert answer.status == 404
+        assert "/com.snowplowanalytics.snowplow/tp2" in json.loads((await get(running, "/openapi.json"))[2])["paths"]
+        assert b"openapi.json" in (await get(running, "/docs"))[2]
+    async with collector(plain()) as running:
+        assert (await get(running, "/docs"))[0] == (await get(running, "/openapi.json"))[0] == 404
+
+
+async def test_https_with_certificate_files(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    tls = {"enable": True, "port": 0, "certificate_file": certificate, "key_file": key}
+    async with collector(plain(ssl=tls)) as running:
+        context = ssl.create_default_context(cafile=str(certificate))
+        port = running.ports[1]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"https://localhost:{port}/i?e=pv", ssl=context) as response,
+        ):
+            assert response.status == 200
+        assert len(running.publisher.payloads()) == 1
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+async def test_requests_in_flight_are_answered_at_the_end() -> None:
+    running_collector = collector(plain(shutdown={"deadline_seconds": 5}))
+    running = await running_collector.__aenter__()
+    running.publisher.may_finish.clear()
+    asking = asyncio.create_task(exchange(running.port, post(b"x")))
+    await asyncio.sleep(0.1)
+    asyncio.get_running_loop().call_later(0.2, running.publisher.may_finish.set)
+    await running_collector.__aexit__(None, None, None)
+    answer = await asking
+    assert answer
+    assert answer.status == 200
+    assert len(running.publisher.payloads()) == 1
