@@ -127,6 +127,34 @@ async def test_one_refused_row_of_500_becomes_one_bad_row(
     assert await table.count() == 499
 
 
+async def test_a_value_that_contradicts_the_type_of_its_schema_is_stored_all_the_same(
+    settings: SharedSettings, clickhouse: Server, table: Table
+) -> None:
+    """The column has hints from the schema that comes with evnt; a value that got past it costs the hint, no row."""
+    schema = "org.w3/PerformanceTiming/jsonschema/1-0-0"
+    column = "contexts_org_w3_performance_timing_1"
+    first, second = ({"domLoading": time, "loadEventEnd": 9} for time in (7, "soon"))
+    async with loading(loader_settings(settings, clickhouse.port, table.database)):
+        await publish(settings, "enriched", line(1, contexts=contexts((schema, first))))
+        await table.until(1)
+        assert "domLoading Nullable(Int64)" in (await kind(table, column)).replace("`", "")
+        await publish(settings, "enriched", chunk(2, 3), line(4, contexts=contexts((schema, second))))
+        await table.until(4)
+    assert "domLoading" not in await kind(table, column)
+    assert "loadEventEnd" in await kind(table, column)
+    found = await table.rows(
+        f"SELECT toString({column}[1].domLoading) AS time FROM events WHERE notEmpty({column}) ORDER BY time"
+    )
+    assert [row["time"] for row in found] == ["7", "soon"]
+    assert await table.count("bad_rows") == 0
+
+
+async def kind(table: Table, column: str) -> str:
+    """The type of a column of `events`."""
+    there = f"database = '{table.database}' AND table = 'events' AND name = '{column}'"
+    return str((await table.rows(f"SELECT type FROM system.columns WHERE {there}"))[0]["type"])
+
+
 async def test_a_chunk_of_a_loader_that_died_before_its_ack_is_not_doubled(
     settings: SharedSettings, clickhouse: Server, table: Table
 ) -> None:
