@@ -7,10 +7,14 @@ import typer
 from cli import bad_rows, configuration, db, enrichments, queue, schema
 from cli.load import load
 from cli.ready import ready
+from shared import telemetry
 from shared.process import EXIT_MISCONFIGURED, Misconfigured
-from shared.settings import SettingsError
+from shared.settings import LoggingSettings, SettingsError
 from shared.stream.contract import StreamUnavailable
 from shared.version import VERSION
+
+#: Exit code when a broker or database can't be reached (sysexits EX_UNAVAILABLE).
+EXIT_UNAVAILABLE = 69
 
 app = typer.Typer(
     name="evnt",
@@ -40,6 +44,7 @@ def version() -> None:
 def main() -> None:
     """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 78 on a
     configuration that can't be used."""
+    telemetry.configure(LoggingSettings(level="warning"), "evnt", libraries="critical")
     try:
         app()
     except SettingsError as error:
@@ -48,10 +53,6 @@ def main() -> None:
         _leave(str(error), EXIT_MISCONFIGURED)
     except StreamUnavailable as error:
         _leave(f"the stream can't be reached: {error}", EXIT_UNAVAILABLE)
-
-
-#: Exit code when a broker or database can't be reached (sysexits EX_UNAVAILABLE).
-EXIT_UNAVAILABLE = 69
 
 
 def _leave(message: str, code: int) -> None:

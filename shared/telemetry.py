@@ -5,7 +5,7 @@ Normal operation is silent above start and stop lines. Libraries are heard from 
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter
@@ -33,8 +33,11 @@ def logger(name: str) -> Logger:
     return wrapped
 
 
-def configure(settings: LoggingSettings, process: str) -> None:
-    """Once, in a composition root: write entries of this process as text, or as one JSON object a line."""
+def configure(settings: LoggingSettings, process: str, libraries: Literal["warning", "critical"] = "warning") -> None:
+    """Once, in a composition root: write entries of this process as text, or as one JSON object a line.
+
+    libraries: least severe entry of theirs that is written; a command that tells its errors itself wants `critical`.
+    """
 
     def named(_logger: Any, _method: str, entry: EventDict) -> EventDict:
         return {"process": process, **entry}
@@ -43,7 +46,7 @@ def configure(settings: LoggingSettings, process: str) -> None:
     steps = [ProcessorFormatter.remove_processors_meta, named, render]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(ProcessorFormatter(processors=steps, foreign_pre_chain=_ENTRY))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[handler], level=libraries.upper(), force=True)
     logging.getLogger(ROOT).setLevel(settings.level.upper())
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # shared.stream reports lost connections, once
     logging.captureWarnings(True)
