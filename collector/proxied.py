@@ -1,6 +1,6 @@
 """Which addresses the proxy for scripts may fetch, and how they are written into its own."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
@@ -96,4 +96,5 @@ def _encode(text: str) -> str:
 
 
 def _decode(text: str) -> str:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+    padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+    return b64decode(padded, altchars=b"-_", validate=True).decode("ascii")

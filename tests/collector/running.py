@@ -1,12 +1,13 @@
 """A collector's HTTP server on a socket, its stream in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from collector.__main__ import group_commit, http_server
 from collector.listener import listening
 from collector.metrics import Metrics
+from collector.proxied import is_public
 from collector.settings import Settings
 from collector.spool import SpoolingPublisher
 from collector.state import State
@@ -32,7 +33,11 @@ class Running:
 
 
 @asynccontextmanager
-async def collector(settings: Settings, publisher: MemoryPublisher | None = None) -> AsyncIterator[Running]:
+async def collector(
+    settings: Settings,
+    publisher: MemoryPublisher | None = None,
+    may_connect: Callable[[str], bool] = is_public,
+) -> AsyncIterator[Running]:
     """Serve until the context ends; port 0 in the settings takes a free one."""
     publisher = publisher or MemoryPublisher()
     metrics = Metrics()
@@ -40,7 +45,7 @@ async def collector(settings: Settings, publisher: MemoryPublisher | None = None
     commit = group_commit(settings, durable, metrics)
     state = State(lambda: durable.trouble)
     async with (
-        http_server(settings, state, commit, metrics) as server,
+        http_server(settings, state, commit, metrics, may_connect) as server,
         listening(server, settings.collector) as ports,
     ):
         yield Running(ports, publisher, state, metrics)

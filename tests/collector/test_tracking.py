@@ -1,0 +1,269 @@
+"""Decisions that are evnt's own: where it does better than the collectors that it replaces."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from collector.hit import Hit, split_target
+from collector.routes import Routes
+from collector.settings import Settings
+from collector.tracking import Outcome, Tracking
+from shared.badrow import Processor
+from shared.identity import uuid4
+from shared.payload import CollectorPayload, decode
+
+KNOWN = "dfdb716e-ecf9-4d00-8b10-44edfbc8a108"
+
+
+def serve(
+    headers: Sequence[tuple[str, str]] = (),
+    target: str = "/com.acme/v1",
+    method: str = "POST",
+    peer: str = "192.0.2.9",
+    body: bytes = b"b",
+    **rules: Any,
+) -> Outcome:
+    settings = Settings.model_validate({"collector": rules})
+    path, query = split_target(target.encode())
+    recorded = Routes(settings).recorded_path(method, path)
+    assert recorded is not None
+    sent = [(name.encode(), value.encode()) for name, value in headers]
+    hit = Hit(method, target, query, sent, peer.encode(), body=body if method == "POST" else None)
+    tracking = Tracking(settings, "evnt-collector-1.0.0-embedded", Processor("evnt-collector", "1.0.0"), uuid4)
+    return tracking.serve(hit, recorded, 1_700_000_000_000)
+
+
+def payload(outcome: Outcome) -> CollectorPayload:
+    (found,) = decode(outcome.good[0])
+    assert isinstance(found, CollectorPayload)
+    return found
+
+
+def cookie_value(outcome: Outcome) -> str:
+    return dict(outcome.answer.headers)["Set-Cookie"].partition(";")[0].partition("=")[2]
+
+
+# ---- ids --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["12", "not-a-uuid", KNOWN + "x", ""])
+def test_an_id_that_is_no_uuid_is_replaced_since_the_enricher_would_refuse_the_payload(bad: str) -> None:
+    for outcome in (serve(target=f"/com.acme/v1?nuid={bad}"), serve([("Cookie", f"sp={bad}")])):
+        found = payload(outcome).network_userid
+        assert found != bad
+        assert UUID(found).version == 4
+        assert cookie_value(outcome) == found
+
+
+def test_a_good_id_is_kept_and_the_query_goes_before_the_cookie() -> None:
+    other = "11111111-2222-4333-8444-555555555555"
+    assert payload(serve([("Cookie", f"a=b; sp={KNOWN}")])).network_userid == KNOWN
+    assert payload(serve([("Cookie", f"sp={KNOWN}")], f"/com.acme/v1?nuid={other}")).network_userid == other
+    assert payload(serve([("Cookie", f"sp={KNOWN}")], "/com.acme/v1?xnuid=1")).network_userid == KNOWN
+
+
+def test_a_disabled_cookie_is_neither_read_nor_written() -> None:
+    outcome = serve([("Cookie", f"sp={KNOWN}")], cookie={"enabled": False})
+    assert payload(outcome).network_userid != KNOWN
+    assert "Set-Cookie" not in dict(outcome.answer.headers)
+
+
+# ---- anonymity --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_tells_who_it_is_is_recorded_of_the_anonymous() -> None:
+    telling = ("X-Forwarded-For", "x-real-ip", "Forwarded", "CF-Connecting-IP", "True-Client-IP", "Cookie")
+    headers = [(name, "198.51.100.7") for name in telling]
+    outcome = serve([*headers, ("SP-Anonymous", ""), ("User-Agent", "agent")])
+    found = payload(outcome)
+    assert found.headers == ["SP-Anonymous: ", "User-Agent: agent"]
+    assert found.ip_address == "unknown"
+    assert found.network_userid == "00000000-0000-0000-0000-000000000000"
+    assert b"198.51.100.7" not in outcome.good[0]
+    assert b"192.0.2.9" not in outcome.good[0]
+
+
+# ---- addresses --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("198.51.100.7, 10.0.0.1", "198.51.100.7"),
+        ("198.51.100.7:4711", "198.51.100.7"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("unknown, 10.0.0.1", "unknown"),
+        ("nonsense", "192.0.2.9"),
+        ("", "192.0.2.9"),
+    ],
+)
+def test_the_clients_address(header: str, expected: str) -> None:
+    assert payload(serve([("X-Forwarded-For", header)])).ip_address == expected
+
+
+def test_several_headers_are_one_list() -> None:
+    headers = [("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-For", "10.0.0.1")]
+    assert payload(serve(headers)).ip_address == "198.51.100.7"
+    assert payload(serve(headers, client_ip={"trusted_hops": 1})).ip_address == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("hops", "address", "line"),
+    [
+        (None, "6.6.6.6", "X-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.0.0.1"),
+        (0, "192.0.2.9", None),
+        (1, "10.0.0.1", "X-Forwarded-For: 10.0.0.1"),
+        (2, "198.51.100.7", "X-Forwarded-For: 198.51.100.7, 10.0.0.1"),
+        (9, "6.6.6.6", "X-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.0.0.1"),
+    ],
+)
+def test_with_a_number_of_hops_what_a_client_made_up_counts_for_nothing(
+    hops: int | None, address: str, line: str | None
+) -> None:
+    headers = [("X-Forwarded-For", "6.6.6.6, 198.51.100.7, 10.0.0.1"), ("Accept", "*/*")]
+    found = payload(serve(headers, client_ip={"trusted_hops": hops}))
+    assert found.ip_address == address
+    assert found.headers == [one for one in (line, "Accept: */*") if one]
+
+
+def test_the_headers_that_tell_the_address_are_the_operators_choice() -> None:
+    headers = [("CF-Connecting-IP", "198.51.100.7"), ("X-Forwarded-For", "6.6.6.6")]
+    rules = {"headers": ["CF-Connecting-IP"]}
+    assert payload(serve(headers, client_ip=rules)).ip_address == "198.51.100.7"
+    trusted = payload(serve(headers, client_ip={**rules, "trusted_hops": 1}))
+    assert trusted.headers == ["CF-Connecting-IP: 198.51.100.7"]
+
+
+# ---- what is recorded -------------------------------------------------------------------------------------------
+
+
+def test_bodies_in_other_character_sets_are_recorded_in_utf8() -> None:
+    headers = [("Content-Type", 'text/plain; charset="ISO-8859-1"')]
+    assert payload(serve(headers, body=b"sch\xf6n")).body == "schön"
+    assert payload(serve([("Content-Type", "text/plain; charset=no-such")], body=b"x")).body == "x"
+
+
+def test_paths_are_decoded_and_queries_are_not() -> None:
+    found = payload(serve(target="/com.acm%C3%A9/v1?a=%20b&c=|{}%zz#fragment"))
+    assert (found.path, found.querystring) == ("/com.acmé/v1", "a=%20b&c=|{}%zz")
+
+
+def test_a_target_with_scheme_and_host_is_understood() -> None:
+    found = payload(serve([("Host", "C.example.com:80")], "http://c.example.com/com.acme/v1?a=b"))
+    assert (found.path, found.querystring, found.hostname) == ("/com.acme/v1", "a=b", "c.example.com")
+
+
+@pytest.mark.parametrize("target", ["/a/b/c", "/a/", "//b", "/a", "/", "/a/b/", "/r/x", "/static/x", "/proxy/hash"])
+def test_other_paths_are_no_trackers(target: str) -> None:
+    assert Routes(Settings()).recorded_path("POST", target.encode()) is None
+
+
+def test_the_seeds_path_is_a_tracker_path_of_its_own() -> None:
+    assert payload(serve(target="/tracker")).path == "/com.snowplowanalytics.snowplow/tp2"
+
+
+# ---- redirects --------------------------------------------------------------------------------------------------
+
+
+def location(u: str, **rules: Any) -> str | None:
+    outcome = serve(target=f"/r/tp2?u={u}", method="GET", enable_default_redirect=True, **rules)
+    assert len(outcome.good) == 1  # the click is recorded either way
+    return dict(outcome.answer.headers).get("Location")
+
+
+def test_there_is_no_open_redirect_by_default() -> None:
+    assert location("https%3A%2F%2Fexample.com%2F") is None
+    assert location("https%3A%2F%2Fexample.com%2F", redirect_domains=["*"]) == "https://example.com/"
+
+
+@pytest.mark.parametrize(
+    "u",
+    [
+        "https://evil.test/",
+        "https://example.com.evil.test/",
+        "https://evil.test%5c@example.com/",
+        "https://example.com@evil.test/",
+        "//example.com/",
+        "/relative",
+        "javascript:alert(1)//example.com",
+        "https:%5c%5cevil.test/",
+        "https://example.com/%0d%0aSet-Cookie:x=y",
+        "http://[::1",
+        "",
+    ],
+)
+def test_only_listed_hosts_are_redirected_to(u: str) -> None:
+    assert location(u, redirect_domains=["example.com"]) is None
+
+
+def test_targets_go_out_as_they_came() -> None:
+    target = location("https%3A%2F%2FExample.com%3A8080%2Fa%253Db%3Fq%3Dschön%20%2B", redirect_domains=["example.com"])
+    assert target == "https://Example.com:8080/a%3Db?q=sch%C3%B6n%20+"
+
+
+# ---- sizes ------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_batch_is_split_with_every_event_once_and_every_number_as_it_was_written() -> None:
+    events = [f'{{"e":"ue","n":{number}.10e2,"big":{"9" * 40},"s":"\\ud83d"}}' for number in range(200)]
+    body = '{"schema": "iglu:com.acme/payload/jsonschema/1-0-0", "data": [' + " , ".join(events) + "]}"
+    outcome = serve(body=body.encode(), limits={"max_record_bytes": 5_000})
+    assert len(outcome.good) > 1
+    assert not outcome.bad
+    assert all(len(record) <= 5_001 for record in outcome.good)
+    bodies = [one.body or "" for record in outcome.good for one in decode(record) if isinstance(one, CollectorPayload)]
+    assert all(json.loads(one)["schema"] == "iglu:com.acme/payload/jsonschema/1-0-0" for one in bodies)
+    inner = [one.partition('"data":[')[2].removesuffix("]}") for one in bodies]
+    assert ",".join(inner) == ",".join(events)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("x" * 3_000, "not json"),
+        ('{"schema":"s","data":[' + "1," * 2_000 + "1]}", "Invalid Iglu URI: s, code: INVALID_IGLUURI"),
+        ('{"schema":"iglu:a/b/jsonschema/1-0-0","data":"' + "x" * 3_000 + '"}', "do not contain a data array"),
+        ("[" * 200_000, "not json"),
+        ('{"schema":"iglu:a/b/jsonschema/1-0-0","data":[NaN,' + "1," * 2_000 + "1]}", "NaN is not JSON"),
+    ],
+)
+def test_what_can_not_be_split_is_one_bad_row_and_still_a_200(body: str, words: str) -> None:
+    outcome = serve(body=body.encode(), limits={"max_record_bytes": 2_000})
+    assert outcome.answer.status == 200
+    assert not outcome.good
+    (row,) = map(json.loads, outcome.bad)
+    assert words in row["data"]["failure"]["expectation"]
+    assert len(row["data"]["failure"]["expectation"]) <= 256
+    assert row["data"]["payload"].startswith("CollectorPayload(schema:iglu:")
+
+
+# ---- settings ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"security": {"cors_allowed_origins": ["*", "https://a.example"]}},
+        {"security": {"cors_allowed_origins": ["a.example"]}},
+        {"collector": {"do_not_track_cookie": {"value": "("}}},
+        {"collector": {"paths": {"/a": "/b/c"}}},
+        {"collector": {"ssl": {"enable": True}}},
+        {"collector": {"cookie": {"same_site": "sometimes"}}},
+        {"collector": {"workers": 0}},
+    ],
+)
+def test_settings_that_can_not_work_are_refused(section: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(section)
+
+
+def test_origins_are_normalised() -> None:
+    security = Settings.model_validate({"security": {"cors_allowed_origins": [" https://A.example/ ", ""]}}).security
+    assert security.cors_allowed_origins == ("https://a.example",)
