@@ -110,7 +110,7 @@ def _fast(schema: JsonSchema, patterns: dict[str, str], *, exact: bool) -> JsonS
         strict = exact or keyword in ("not", "oneOf")
         if keyword == "pattern":
             _add_pattern(out, _fast_pattern(value, patterns))
-        elif keyword == "$ref" and exact and not value.startswith(_DEFINITIONS):
+        elif keyword == "$ref" and exact and not str(value).startswith(_DEFINITIONS):
             raise _NoFastEquivalent
         elif keyword == "format":
             _add_format(out, value, exact=exact)

@@ -83,8 +83,10 @@ class SchemaResolver:
         return [result.document for result in results if isinstance(result, Found)]
 
     async def close(self) -> None:
-        for task in self._under_way.values():
-            task.cancel()
+        lookups = list(self._under_way.values())
+        for lookup in lookups:
+            lookup.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
         await asyncio.gather(*(registry.close() for registry in self.registries))
 
     async def _ask(self, key: SchemaKey, old: _Entry | None) -> Found | NotFound:

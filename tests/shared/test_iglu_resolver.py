@@ -262,6 +262,17 @@ async def test_known_versions_come_from_all_registries_in_order_of_version() -> 
     assert await resolver.known_versions("com.acme", "cart", 3) == []
 
 
+async def test_closing_ends_lookups_that_are_under_way() -> None:
+    registry = having("a")
+    registry.pause.clear()
+    resolver = SchemaResolver([registry], Clock())
+    waiting = asyncio.create_task(resolver.lookup(KEY))
+    await asyncio.sleep(0)
+    await resolver.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_closing_closes_every_registry() -> None:
     registries = [FakeRegistry("a"), FakeRegistry("b")]
     await SchemaResolver(registries, Clock()).close()

@@ -86,3 +86,15 @@ def test_the_engines_agree_on_what_is_hard(schema: Document) -> None:
     objects = [mutated({"a": "a", "b": None, "a\n": 1}, rng) for _ in range(200)]
     arrays = [mutated(["a", 1, [1]], rng) for _ in range(200)]
     assert disagreements(compiled(KEY, schema), scalars + objects + arrays) == []
+
+
+@needs_central
+def test_a_damaged_schema_is_an_issue_or_still_judged_alike() -> None:
+    rng, usable = Random(seed()), 0
+    for key in json_schemas(CENTRAL)[:: max(1, 60 // rounds(12))]:
+        published = document(CENTRAL, key)
+        made = compile_schema(key, mutated(published, rng))
+        if isinstance(made, CompiledSchema):
+            usable += 1
+            assert disagreements(made, instances(published, rng, 10)) == [], f"{key.uri}, seed {seed()}"
+    assert usable > 0
