@@ -179,7 +179,7 @@ def steps(chunks: Sequence[bytes]) -> None:
     """Print CPU microseconds an event of every step, in this process alone."""
     rows = len(chunks) * CHUNK_ROWS
     taken = [chunk.read(one) for one in chunks]
-    layout = asyncio.run(_layout(taken))
+    layout = asyncio.run(layout_of(taken))
 
     def cost(what: str, call: Callable[[], object]) -> None:
         start = time.process_time()
@@ -196,7 +196,7 @@ def steps(chunks: Sequence[bytes]) -> None:
     cost("(were all JSON parsed: taking it apart)", lambda: [chunk.read(one, careful=True) for one in chunks])
 
 
-async def _layout(taken: Sequence[chunk.Chunk]) -> body.Layout:
+async def layout_of(taken: Sequence[chunk.Chunk]) -> body.Layout:
     async with Swallower.running(0) as warehouse:
         columns = TableColumns(warehouse, "events", no_documents, 300)
         contexts = set[bytes]().union(*(one.context_keys() for one in taken))
@@ -339,7 +339,7 @@ async def _insert_all(warehouse: ClickHouse, bodies: Sequence[bytes]) -> None:
 async def _bodies(chunks: Sequence[bytes]) -> list[bytes]:
     """Inserts ready-made, of as many chunks as the loader merges."""
     taken = [chunk.read(one) for one in chunks]
-    layout = await _layout(taken)
+    layout = await layout_of(taken)
     merged = max(1, LoaderSection().batch.rows // CHUNK_ROWS)
     groups = [taken[first : first + merged] for first in range(0, len(taken), merged)]
     return [body.header(layout) + b"".join(body.rows(one, layout) for one in group) for group in groups]
