@@ -23,7 +23,7 @@ class DedupeSettings(Section):
     client_lookback: int = Field(default=10, ge=0)
     """Minutes for which loaded events are remembered, to drop copies that trackers send again; 0 turns it off. A copy
     is dropped only after ClickHouse confirmed that it holds the same event with the same fingerprint."""
-    client_lookback_events: int = Field(default=200_000, ge=0)
+    client_lookback_events: int = Field(default=100_000, ge=0)
     """Most events that are remembered (about 250 bytes each)."""
 
 
@@ -37,7 +37,7 @@ class RetrySettings(Section):
 class LoaderSection(Section):
     admin: AdminSettings = AdminSettings(port=8121)
     batch: BatchSettings = BatchSettings()
-    inserts_in_flight: int = Field(default=3, ge=1)
+    inserts_in_flight: int = Field(default=2, ge=1)
     """Inserts of one table at the same time; while all are busy, nothing more than the next batch is taken in."""
     prefetch: int = Field(default=100, ge=1, le=2_000)
     """Chunks of one queue that the loader holds unacknowledged; each has up to 2 MB."""
