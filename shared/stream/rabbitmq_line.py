@@ -63,6 +63,8 @@ class Line:
         self._name = name
         self._prepare = prepare
         self._log = logger("stream")
+        self._complaint = ""
+        self._closing = False
         self._connected = asyncio.Event()
         self._gone = asyncio.Event()
         self._dropped = asyncio.Event()
@@ -120,6 +122,9 @@ class Line:
         self._dropped.set()
 
     async def close(self) -> None:
+        self._closing = True
+        if self.channel and not self.channel.is_closed:
+            await _finish(self.channel)
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
@@ -131,23 +136,29 @@ class Line:
 
     async def _supervise(self) -> None:
         pause, ever = FIRST_PAUSE_S, False
-        while True:
+        while not self._closing:
             try:
                 await self._connect()
             except Misconfigured as error:
                 if not ever:
                     raise
-                self._log.error("rabbitmq_refused", line=self._name, error=str(error))
+                self._complain(str(error))
             except StreamUnavailable as error:
-                self._log.warning("rabbitmq_unreachable", line=self._name, error=str(error))
+                self._complain(str(error))
             else:
                 if ever:
                     self._log.warning("rabbitmq_reconnected", line=self._name)
-                pause, ever = FIRST_PAUSE_S, True
+                pause, ever, self._complaint = FIRST_PAUSE_S, True, ""
                 await self._until_broken()
                 continue
             await asyncio.sleep(pause)
             pause = min(pause * GROWTH, self._settings.retry_delay_ms / 1000)
+
+    def _complain(self, error: str) -> None:
+        """Once per outage, and again when the reason changes."""
+        if error != self._complaint:
+            self._log.warning("rabbitmq_unreachable", line=self._name, error=error)
+        self._complaint = error
 
     async def _connect(self) -> None:
         connection = connect(self._settings, self._name)
@@ -200,6 +211,16 @@ def connect(settings: RabbitmqSettings, name: str) -> AbstractConnection:
 async def open_channel(connection: AbstractConnection, *, confirms: bool) -> Channel:
     """A channel as the library makes it; its abstract one lacks what publishing without a pause needs."""
     return cast("Channel", await connection.channel(publisher_confirms=confirms))
+
+
+async def _finish(channel: Channel) -> None:
+    """Close a channel by asking: what was written before, such as acks, has reached the broker when it answers.
+
+    Closing the connection alone would throw away what still waits to be written.
+    """
+    with suppress(Exception):
+        async with asyncio.timeout(GOODBYE_S):
+            await channel.close()
 
 
 async def hang_up(connection: AbstractConnection) -> None:

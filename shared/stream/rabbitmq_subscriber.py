@@ -11,7 +11,7 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 
 from shared.settings import IngestSettings
 from shared.stream.contract import Delivery, Message, QueueName, StreamUnavailable
-from shared.stream.rabbitmq_line import Line, broker_errors, open_channel
+from shared.stream.rabbitmq_line import GOODBYE_S, Line, broker_errors, open_channel
 from shared.stream.rabbitmq_publisher import RabbitmqPublisher
 from shared.stream.rabbitmq_topology import declare
 from shared.stream.rabbitmq_wire import header, message, redelivered, tag
@@ -19,6 +19,9 @@ from shared.stream.topology import REASON_HEADER, SOURCE_QUEUE_HEADER, dead_queu
 
 #: Between two looks whether the broker still has us as a consumer, seconds.
 WATCH_S = 10.0
+
+#: Name of our consumer within its channel.
+CONSUMER = "evnt"
 
 
 @dataclass(eq=False, slots=True)
@@ -106,7 +109,18 @@ class RabbitmqSubscriber:
             await asyncio.gather(self._watchdog, return_exceptions=True)
         if self._undertaker:
             await self._undertaker.close()
+        await self._stop_consuming()
         await self._line.close()
+
+    async def _stop_consuming(self) -> None:
+        """A broker's channel holds acks back while many are under way, and forgets those when it is closed.
+
+        It answers a cancel only after them.
+        """
+        channel = self._line.channel
+        if channel and not channel.is_closed:
+            with suppress(StreamUnavailable), broker_errors("cancel"):
+                await channel.basic_cancel(CONSUMER, timeout=GOODBYE_S)
 
     async def _prepare(self, connection: AbstractConnection) -> Channel:
         await declare(connection, self._settings)
@@ -119,7 +133,7 @@ class RabbitmqSubscriber:
 
         channel.on_consumer_cancel_callbacks.add(lambda _: self._line.drop("the broker cancelled the consumer"))
         self._lease = lease
-        await channel.basic_consume(self._queue, arrive)
+        await channel.basic_consume(self._queue, arrive, consumer_tag=CONSUMER)
         return channel
 
     def _arrive(self, lease: Lease, delivered: DeliveredMessage) -> None:

@@ -118,6 +118,17 @@ async def test_acked_messages_never_come_again(settings: SharedSettings) -> None
             assert await subscriber.receive(100, 0.3) == []
 
 
+async def test_acks_just_before_the_end_count(settings: SharedSettings) -> None:
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("raw", some(400))
+    async with open_subscriber(settings, "raw", 1000) as subscriber:
+        got = await take(subscriber, 400)
+        await subscriber.ack(got[1::2])
+    async with open_subscriber(settings, "raw", 1000) as subscriber:
+        assert ids(await take(subscriber, 200)) == [f"id-{n}" for n in range(0, 400, 2)]
+        assert await subscriber.receive(10, 0.2) == []
+
+
 async def test_consumers_compete(settings: SharedSettings) -> None:
     async with (
         open_publisher(settings) as publisher,
