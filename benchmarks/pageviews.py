@@ -12,9 +12,15 @@ from shared.payload import Encoder
 #: Milliseconds since 1970 of the first event.
 _BEGIN = 1_735_000_000_000
 
+_ENCODER = Encoder("evnt-collector-0.1.0-rabbitmq")
 _PATHS = ("products/shoes", "products/hats", "blog/how-to-tie", "account/orders", "straße/größe", "search")
 _TITLES = ("Shoes, all of them", "Hats & caps", "Wie man Schuhe bindet", "Your orders", "Größentabelle", "Search")
-_REFERRERS = ("https://search.example.org/?q=shoes", "https://news.example.net/2024/12/a-story", "", "https://t.example/x")
+_REFERRERS = (
+    "https://search.example.org/?q=shoes",
+    "https://news.example.net/2024/12/a-story",
+    "",
+    "https://t.example/x",
+)
 _SCREENS = ("1920x1080", "1440x900", "390x844", "2560x1440")
 
 
@@ -54,7 +60,7 @@ def event(random_: random.Random, number: int) -> dict[str, str]:
         "url": f"https://shop.example.com/{_PATHS[place]}{campaign}",
         "refr": _REFERRERS[number % 4] or "https://shop.example.com/",
         "page": _TITLES[place],
-        "cx": _base64(_contexts(random_, number)),
+        "cx": to_base64(_contexts(random_, number)),
     }
 
 
@@ -92,7 +98,8 @@ def _uuid(random_: random.Random) -> str:
     return str(uuid.UUID(int=random_.getrandbits(128), version=4))
 
 
-def _base64(value: Any) -> str:
+def to_base64(value: Any) -> str:
+    """As trackers encode JSON: URL-safe, without padding."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -102,37 +109,39 @@ def body(events: Sequence[dict[str, str]]) -> bytes:
     return json.dumps({"schema": schema, "data": list(events)}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def record_of(*events: dict[str, str], number: int = 0, agent: str = useragent(0)) -> bytes:
+    """One POST as the collector puts it on the raw stream."""
+    headers = [
+        b"Host: collector.example.com",
+        b"Connection: keep-alive",
+        b"Accept: */*",
+        b"Accept-Encoding: gzip, deflate, br, zstd",
+        b"Accept-Language: en-GB,en;q=0.9",
+        b"Origin: https://shop.example.com",
+        b"Referer: https://shop.example.com/",
+        b"User-Agent: " + agent.encode(),
+    ]
+    return _ENCODER.encode(
+        b"192.0.2.%d" % (number % 250),
+        _BEGIN + number * 17 + 200,
+        headers,
+        b"8f5f2c5e-1d2c-4a8b-9c3d-%012d" % number,
+        user_agent=agent.encode(),
+        referer_uri=b"https://shop.example.com/",
+        path=b"/com.snowplowanalytics.snowplow/tp2",
+        body=body(events),
+        content_type=b"application/json",
+        hostname=b"collector.example.com",
+    )
+
+
 def records(count: int, events_each: int, known_agents: float, seed: int = 1) -> list[bytes]:
     """Collector payloads. known_agents: share of the requests whose user agent is one of fifty that repeat."""
     random_ = random.Random(seed)
-    encoder = Encoder("evnt-collector-0.1.0-rabbitmq")
     made = []
     for number in range(count):
         known = random_.random() < known_agents
         agent = useragent(number % 50 if known else 1_000 + seed * 1_000_000 + number)
         events = [event(random_, number * events_each + offset) for offset in range(events_each)]
-        headers = [
-            b"Host: collector.example.com",
-            b"Connection: keep-alive",
-            b"Accept: */*",
-            b"Accept-Encoding: gzip, deflate, br, zstd",
-            b"Accept-Language: en-GB,en;q=0.9",
-            b"Origin: https://shop.example.com",
-            b"Referer: https://shop.example.com/",
-            b"User-Agent: " + agent.encode(),
-        ]
-        made.append(
-            encoder.encode(
-                b"192.0.2.%d" % (number % 250),
-                _BEGIN + number * 17 + 200,
-                headers,
-                _uuid(random_).encode(),
-                user_agent=agent.encode(),
-                referer_uri=b"https://shop.example.com/",
-                path=b"/com.snowplowanalytics.snowplow/tp2",
-                body=body(events),
-                content_type=b"application/json",
-                hostname=b"collector.example.com",
-            )
-        )
+        made.append(record_of(*events, number=number, agent=agent))
     return made
