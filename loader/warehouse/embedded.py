@@ -21,6 +21,7 @@ from loader.settings import LoaderSettings
 from loader.warehouse.embedded_access import Access
 from loader.warehouse.embedded_engine import Engine, EngineError
 from loader.warehouse.embedded_http import BLOCK_BYTES, ClickHouseHttp
+from loader.warehouse.embedded_memory import release_clean_pages
 from loader.warehouse.settings import EmbeddedSettings
 from shared.process import Misconfigured, port_taken, run
 from shared.settings import load
@@ -42,6 +43,7 @@ async def main(stopping: asyncio.Event) -> None:
     raise_file_limit()
     with locked(settings.data_dir / "clickhouse") as folder:
         engine = await asyncio.to_thread(open_engine, folder, embedded)
+        release_clean_pages("_chdb")
         access = Access(connection.username, connection.password.get_secret_value(), embedded.cors_allowed_origins)
         server = ClickHouseHttp(engine, access)
         try:
