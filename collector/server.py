@@ -10,6 +10,9 @@ from collector.answer import Headers
 from collector.metrics import Metrics
 from collector.settings import Settings, TimeoutSettings
 
+#: Between two looks at a connection whose client said that it is done, seconds.
+_IDLE_LOOK_S = 0.02
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _SECURITY: Headers = [
@@ -56,6 +59,21 @@ class Connection(web.RequestHandler):
         elif self._head_deadline is None:
             self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
 
+    def eof_received(self) -> bool:
+        """A client that says it is done still gets the answers to what it has sent completely."""
+        current = self._current_request
+        payloads = [payload for _, payload in self._messages] + ([current.content] if current is not None else [])
+        if self.ssl_context is not None or not payloads or not all(payload.is_eof() for payload in payloads):
+            return False
+        self._close_when_idle()
+        return True
+
+    def _close_when_idle(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self.force_close()
+        elif not self._force_close:
+            self._loop.call_later(_IDLE_LOOK_S, self._close_when_idle)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_deadline is not None:
             self._head_deadline.cancel()
@@ -74,6 +92,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to a request that can't be parsed (400), took too long (408), or met a bug of ours (500)."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client went away in the middle of its body
         if request.writer.output_size > 0:
             raise ConnectionError("a part of another answer was sent already")
         status = HTTPStatus.REQUEST_TIMEOUT if status == HTTPStatus.GATEWAY_TIMEOUT else HTTPStatus(status)
