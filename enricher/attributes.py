@@ -47,11 +47,12 @@ def page(draft: Draft) -> Failure | None:
     text = draft.values[_PAGE_URL] or draft.payload.referer_uri
     if text is None:
         return None
-    uri = url.parse(text)
-    if isinstance(uri, values.Refused):
-        return Failure(uri.message)
+    exploded = url.explode(text)
+    if isinstance(exploded, values.Refused):
+        return Failure(exploded.message)
+    uri, parts = exploded
     draft.values[_PAGE_URL] = uri.text
-    draft.values[_PAGE_PARTS : _PAGE_PARTS + 6] = url.parts(uri)
+    draft.values[_PAGE_PARTS : _PAGE_PARTS + 6] = parts
     draft.page_query = dict(querystring.split(uri.query, draft.payload.encoding or "utf-8")) if uri.query else {}
     return None
 
@@ -61,10 +62,10 @@ def referrer(draft: Draft) -> Failure | None:
     text = draft.values[_REFERRER]
     if not text:
         return None
-    uri = url.parse(text)
-    if isinstance(uri, values.Refused):
-        return Failure(uri.message)
-    draft.values[_REFERRER_PARTS : _REFERRER_PARTS + 6] = url.parts(uri)
+    exploded = url.explode(text)
+    if isinstance(exploded, values.Refused):
+        return Failure(exploded.message)
+    draft.values[_REFERRER_PARTS : _REFERRER_PARTS + 6] = exploded[1]
     return None
 
 

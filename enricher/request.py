@@ -2,9 +2,10 @@
 
 import codecs
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from enricher import querystring
 from enricher.values import Refused, lenient_uuid
@@ -27,6 +28,30 @@ class FormatViolation(NamedTuple):
     value: str | None = None
 
 
+class Headers(Sequence[tuple[str, str]]):
+    """Name and value of each header line, taken apart when somebody looks: few enrichments do."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._pairs: list[tuple[str, str]] | None = None
+
+    def _read(self) -> list[tuple[str, str]]:
+        if self._pairs is None:
+            split = (line.partition(":") for line in self._lines)
+            self._pairs = [(name, value.strip()) for name, _, value in split]
+        return self._pairs
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, str]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[str, str]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[str, str] | Sequence[tuple[str, str]]:
+        return self._read()[index]
+
+
 @dataclass(slots=True)
 class Request:
     """vendor, version: from the path; they choose the adapter. query: decoded pairs in order, with duplicates.
@@ -41,7 +66,7 @@ class Request:
     query: querystring.Pairs
     ip_address: str | None
     network_userid: str | None
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: Sequence[tuple[str, str]] = ()
 
 
 def read(payload: CollectorPayload | Damaged) -> Request | list[FormatViolation]:
@@ -59,9 +84,8 @@ def read(payload: CollectorPayload | Damaged) -> Request | list[FormatViolation]
     lines = payload.headers or []
     if isinstance(query, Refused) or path is None or (user is not None and network_userid is None) or schema is None:
         return _violations(payload, query, path, network_userid)
-    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     address = forwarded_address(lines) or payload.ip_address
-    return Request(payload, *path, query, address, network_userid, headers)
+    return Request(payload, *path, query, address, network_userid, Headers(lines))
 
 
 def _violations(

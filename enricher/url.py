@@ -63,6 +63,13 @@ _USUAL = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
+def explode(text: str) -> tuple[Uri, Parts] | Refused:
+    """The URI and its columns; pages and referrers come again and again."""
+    uri = parse(text)
+    return uri if isinstance(uri, Refused) else (uri, parts(uri))
+
+
 def parse(text: str) -> Uri | Refused:
     """The URI whose text becomes page_url: spaces escaped, or re-encoded by the forgiving parser."""
     java = java_uri(text.replace(" ", "%20"))

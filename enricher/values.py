@@ -183,6 +183,7 @@ def lenient_uuid(text: str) -> str | None:
     )
 
 
+@lru_cache(maxsize=8192)
 def dimensions(text: str) -> tuple[str, str] | Refused:
     """`1920x1080`, both parts in 32 bits."""
     match = _DIMENSIONS.fullmatch(text)

@@ -7,6 +7,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+import ujson
+
 BadRowType = Literal[
     "size_violation",
     "collector_payload_format_violation",
@@ -50,7 +52,15 @@ def bad_row(kind: BadRowType, processor: Processor, failure: Any, payload: Any) 
         "schema": f"iglu:com.snowplowanalytics.snowplow.badrows/{kind}/jsonschema/{VERSIONS[kind]}",
         "data": {"processor": processor._asdict(), "failure": failure, "payload": payload},
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _compact(document).encode("utf-8", "replace")
+
+
+def _compact(document: Any) -> str:
+    """ujson takes a quarter of the time, but refuses lone surrogates."""
+    try:
+        return ujson.dumps(document, ensure_ascii=False, escape_forward_slashes=False, separators=(",", ":"))
+    except UnicodeError:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def instant(timestamp_ms: int) -> str:
