@@ -30,7 +30,7 @@ def prepare(config: Config, _: Resources) -> State:
 def enrich(draft: Draft, state: State) -> Patch | None:
     found: list[Entity] = []
     for line in draft.payload.headers or ():
-        if line[:7].lower() == "cookie:":
+        if line[6:7] == ":" and line[:6].lower() == "cookie":
             wanted = cookies(line[7:], state.names)
             found += [Entity(_OUTPUT, {"name": name, "value": value}) for name, value in wanted]
     return Patch(contexts=found) if found else None

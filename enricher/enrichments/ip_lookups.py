@@ -4,6 +4,7 @@ import math
 import struct
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
 import maxminddb
@@ -60,7 +61,7 @@ class State(NamedTuple):
     patch: Callable[[str], Patch | None]
 
 
-Lookup = Callable[[str], Mapping[str, Any]]
+Lookup = Callable[[IPv4Address | IPv6Address], Mapping[str, Any]]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -92,7 +93,7 @@ def _lookup(wanted: Asset, resources: Resources) -> Lookup:
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise EnrichmentRefused(f"{path} can't be read as a MaxMind database: {error}") from error
 
-    def look_up(address: str) -> Mapping[str, Any]:
+    def look_up(address: IPv4Address | IPv6Address) -> Mapping[str, Any]:
         try:
             found = reader.get(address)
         except (ValueError, maxminddb.InvalidDatabaseError):
@@ -112,7 +113,7 @@ def _patch(text: str, readers: Mapping[str, Lookup]) -> Patch | None:
     address = literal(text)
     if address is None:
         return None
-    found = {name: look_up(str(address)) for name, look_up in readers.items()}
+    found = {name: look_up(address) for name, look_up in readers.items()}
     isp = found.get("ip_isp", {})
     fields = {
         **_place(found.get("ip_geo", {})),
@@ -150,10 +151,16 @@ def _network(record: Mapping[str, Any]) -> Entity | None:
     number = record.get("autonomous_system_number")
     if number is None:
         return None
-    organization = record.get("autonomous_system_organization")
-    return entity(_OUTPUT, {"number": number} | ({"organization": organization} if organization else {}))
+    return _entity(number, record.get("autonomous_system_organization"))
 
 
+@lru_cache(maxsize=5_000)
+def _entity(number: int, organization: str | None) -> Entity:
+    named = {"organization": organization} if organization else {}
+    return entity(_OUTPUT, {"number": number, **named})
+
+
+@lru_cache(maxsize=10_000)
 def float32(value: float) -> str:
     """The shortest decimal that is this number in 32 bits, as java.lang.Float writes it."""
     narrow = struct.unpack("f", struct.pack("f", value))[0]

@@ -90,6 +90,11 @@ class Config(Parameters):
     """Hash only what was sent with the SP-Anonymous header."""
 
 
+class ColumnTarget(NamedTuple):
+    field: str
+    place: int
+
+
 class InsideTarget(NamedTuple):
     field: str
     json_path: str
@@ -98,7 +103,7 @@ class InsideTarget(NamedTuple):
 
 
 class State(NamedTuple):
-    targets: tuple[str | InsideTarget, ...]
+    targets: tuple[ColumnTarget | InsideTarget, ...]
     hashed: Hash
     function: str
     emit_event: bool
@@ -117,7 +122,10 @@ class Change(NamedTuple):
 
 def prepare(config: Config, _: Resources) -> State:
     chosen = config.strategy.pseudonymize
-    targets = tuple(target.pojo.field if target.pojo else _inside(target.json_) for target in config.pii)
+    targets = tuple(
+        ColumnTarget(target.pojo.field, INDEX[target.pojo.field]) if target.pojo else _inside(target.json_)
+        for target in config.pii
+    )
     hashed = hasher(chosen.hash_function, chosen.salt)
     return State(targets, hashed, chosen.hash_function, config.emit_event, config.anonymous_only)
 
@@ -145,59 +153,79 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     if state.anonymous_only and not _is_anonymous(draft.payload.headers or ()):
         return None
     fields: dict[str, str] = {}
-    changed: dict[str, list[Entity]] = {}
-    changes: list[Change] = []
+    replaced: dict[str, list[Entity]] = {}
+    changes: list[Change] | None = [] if state.emit_event else None
     for target in state.targets:
-        if isinstance(target, str):
-            original = fields.get(target) or draft.values[INDEX[target]]
-            if original:
-                fields[target] = state.hashed(original)
-                changes.append(Change(target, original, fields[target]))
+        if isinstance(target, ColumnTarget):
+            _column(target, draft, state.hashed, fields, changes)
         else:
-            before = changed.get(target.field) or entities_of(draft, target.field)
-            changed[target.field] = [_masked(one, target, state.hashed, changes) for one in before]
-    return _patch(draft, state, fields, changed, changes) if changes else None
+            _inside_of(target, draft, state.hashed, replaced, changes)
+    return _patch(draft, state, fields, replaced, changes) if fields or replaced else None
 
 
 def _is_anonymous(lines: Sequence[str]) -> bool:
     return any(line[:12].lower() == "sp-anonymous" for line in lines)
 
 
-def _masked(one: Entity, target: InsideTarget, hashed: Hash, changes: list[Change]) -> Entity:
+def _column(
+    target: ColumnTarget, draft: Draft, hashed: Hash, fields: dict[str, str], changes: list[Change] | None
+) -> None:
+    original = fields.get(target.field) or draft.values[target.place]
+    if original:
+        fields[target.field] = modified = hashed(original)
+        if changes is not None:
+            changes.append(Change(target.field, original, modified))
+
+
+def _inside_of(
+    target: InsideTarget,
+    draft: Draft,
+    hashed: Hash,
+    replaced: dict[str, list[Entity]],
+    changes: list[Change] | None,
+) -> None:
+    before = replaced.get(target.field) or entities_of(draft, target.field)
+    for place, one in enumerate(before):
+        if target.matches(one.schema):
+            masked = _masked(one, target, hashed, changes)
+            if masked is not one:
+                replaced.setdefault(target.field, list(before))[place] = masked
+
+
+def _masked(one: Entity, target: InsideTarget, hashed: Hash, changes: list[Change] | None) -> Entity:
     """A copy with hashes in place of the texts that the path hits; the same entity where it hits none."""
-    if not target.matches(one.schema):
-        return one
-    count = len(changes)
+    hits = 0
 
     def text(value: Any) -> Any:
+        nonlocal hits
         if not isinstance(value, str):
             return value
+        hits += 1
         modified = hashed(value)
-        changes.append(Change(target.field, value, modified, target.json_path, one.schema))
+        if changes is not None:
+            changes.append(Change(target.field, value, modified, target.json_path, one.schema))
         return modified
 
-    def change(value: Any) -> Any:
-        return [text(item) for item in value] if isinstance(value, list) else text(value)
-
-    data = target.changed(one.data, change)
-    return Entity(one.schema, data) if len(changes) > count else one
+    data = target.changed(one.data, lambda hit: [text(item) for item in hit] if isinstance(hit, list) else text(hit))
+    return Entity(one.schema, data) if hits else one
 
 
 def _patch(
-    draft: Draft, state: State, fields: dict[str, str], changed: dict[str, list[Entity]], changes: list[Change]
+    draft: Draft,
+    state: State,
+    fields: dict[str, str],
+    replaced: dict[str, list[Entity]],
+    changes: list[Change] | None,
 ) -> Patch:
     """Hashes need not fit the formats that schemas ask for, so what the tracker sent is not validated again."""
-    inside = {change.field for change in changes if change.json_path is not None}
-    changed = {name: after for name, after in changed.items() if name in inside}
-    event = changed.get("unstruct_event")
-    side = (identification(draft, changes, state.function),) if state.emit_event else ()
+    event = replaced.get("unstruct_event")
     return Patch(
         fields,
         event=event[0] if event else None,
-        entities=changed.get("contexts"),
-        derived=changed.get("derived_contexts"),
+        entities=replaced.get("contexts"),
+        derived=replaced.get("derived_contexts"),
         revalidate=False,
-        side_events=side,
+        side_events=(identification(draft, changes, state.function),) if changes else (),
     )
 
 

@@ -83,7 +83,7 @@ def enrich(draft: Draft, state: State) -> Patch | None:
 def _hints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
     found: tuple[tuple[str, str], ...] = ()
     for line in lines:
-        if line[:9].lower() == _HINTS:
+        if line[3:4] == "-" and line[:9].lower() == _HINTS:
             name, _, value = line.partition(":")
             found += ((name.lower(), value.strip()),)
     return found

@@ -46,7 +46,8 @@ def compiled(text: str) -> Path:
         raise InvalidPath(f"'$' expected but {text[:1]!r} found")
     steps = _steps(text)
     if steps is not None:
-        return _Simple(steps)
+        only = steps[0] if len(steps) == 1 else None
+        return _Name(only[0]) if isinstance(only, tuple) and len(only) == 1 else _Simple(steps)
     if found := _BARE_SUBSCRIPT.search(text):
         raise InvalidPath(f"':' expected but {found.group()[-1]!r} found")
     try:
@@ -74,6 +75,20 @@ def _selector(found: re.Match[str]) -> Selector:
     if found["index"]:
         return int(found["index"])
     return (found["name"],) if found["name"] else None
+
+
+class _Name(NamedTuple):
+    """`$.name`, the most common path."""
+
+    name: str
+
+    def find(self, document: Any) -> list[Any]:
+        return [document[self.name]] if isinstance(document, dict) and self.name in document else []
+
+    def changed(self, document: Any, change: Change) -> Any:
+        if not isinstance(document, dict) or self.name not in document:
+            return document
+        return {**document, self.name: change(document[self.name])}
 
 
 class _Simple(NamedTuple):

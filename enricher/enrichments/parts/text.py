@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from enricher.enrichments.contract import Entity
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _C1 = re.compile(r"[\x7f-\x9f]")
 
@@ -19,7 +20,7 @@ def tsv_safe(text: str) -> str:
 
 def compact(value: Any) -> str:
     """JSON as Snowplow prints it: no spaces, non-ASCII as it is, DEL and C1 controls escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(value)
     return text if text.isprintable() else _C1.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
