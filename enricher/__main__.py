@@ -125,8 +125,8 @@ def _pipeline_options(options: EnricherSection) -> Options:
 
 
 def _work_limits(options: EnricherSection) -> WorkLimits:
-    chunk = ChunkLimits(options.chunk.events, options.chunk.bytes)
-    return WorkLimits(chunk, options.chunk.age_ms, options.held_bytes, options.publishes_in_flight)
+    chunk = ChunkLimits(options.enriched.events_per_message, options.enriched.bytes_per_message)
+    return WorkLimits(chunk, options.enriched.age_ms, options.held_bytes, options.publishes_in_flight)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from enricher.limits import AtomicLimits
 from shared.settings import AdminSettings, Section, SharedSettings
 
 
-class ChunkSettings(Section):
+class EnrichedSettings(Section):
     """When enriched events are published: at whichever of the three comes first."""
 
-    events: int = Field(default=500, ge=1)
+    events_per_message: int = Field(default=500, ge=1)
     """Most events in one message of the enriched stream; 1 for consumers that expect one event a message."""
-    bytes: int = Field(default=2_000_000, ge=1)
-    """Size of a chunk in bytes."""
+    bytes_per_message: int = Field(default=2_000_000, ge=1)
+    """Most bytes in one message; a larger event travels alone."""
     age_ms: int = Field(default=250, ge=0)
     """How long an event may wait for others, milliseconds: the delay that chunks add while there is little traffic."""
 
@@ -52,7 +52,7 @@ class EnricherSection(Section):
     """Folder of enrichment configurations, one file each, as YAML or Snowplow's JSON."""
     reload_seconds: float = Field(default=5, gt=0)
     """How often that folder and the data files it names are looked at for changes."""
-    chunk: ChunkSettings = ChunkSettings()
+    enriched: EnrichedSettings = EnrichedSettings()
     validation: ValidationSettings = ValidationSettings()
     failed_events: bool = True
     """Also publish events that failed, without their invalid parts, to the failed stream."""

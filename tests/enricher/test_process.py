@@ -52,8 +52,8 @@ async def test_works_and_stops_cleanly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"chunk__events": "0"}, "enricher.chunk.events"),
-        ({"chunk__event": "1"}, "enricher.chunk.event: unknown option"),
+        ({"enriched__age_ms": "-1"}, "enricher.enriched.age_ms"),
+        ({"enriched__events": "1"}, "enricher.enriched.events: unknown option"),
         ({"iglu": "nowhere.yml"}, "iglu: nowhere.yml"),
         ({"validation__atomic_fields_limits": "{txn_id: 3}"}, "expected columns that have a limit"),
     ],
