@@ -158,7 +158,12 @@ class ClickHouse:
 
     async def _renew_views(self, table: TableName) -> None:
         if table == "events":
-            await self.execute(ddl.create_views(self._configuration, await self.columns(table)))
+            tables = await self._rows(
+                f"SELECT name FROM system.tables WHERE database = {_literal(self._configuration.database)} "
+                "AND engine != 'View'"
+            )
+            columns = await self.columns(table)
+            await self.execute(ddl.create_views(self._configuration, columns, {name for (name,) in tables}))
 
     async def _describe(self) -> dict[str, Table]:
         database = _literal(self._configuration.database)
@@ -168,7 +173,8 @@ class ClickHouse:
         ):
             columns.setdefault(table, {})[name] = kind
         rows = await self._rows(
-            f"SELECT name, sorting_key, partition_key, engine_full FROM system.tables WHERE database = {database}"
+            "SELECT name, sorting_key, partition_key, engine_full, engine FROM system.tables "
+            f"WHERE database = {database}"
         )
         return {name: Table(columns.get(name, {}), *keys) for name, *keys in rows}
 

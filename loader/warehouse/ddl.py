@@ -1,6 +1,6 @@
 """Statements that make and widen the tables. Pure: settings and columns in, SQL out; all of it can run twice."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from loader.warehouse.columns import is_schema_column
@@ -64,11 +64,14 @@ def create_tables(configuration: ConfigurationSettings, table: TableName) -> lis
     return statements
 
 
-def create_views(configuration: ConfigurationSettings, events: Mapping[str, str]) -> list[str]:
+def create_views(
+    configuration: ConfigurationSettings, events: Mapping[str, str], taken: Collection[str] = ()
+) -> list[str]:
     """The views over events as they are now. A view keeps the columns that it was made with, so these are made
     again whenever the table changes.
 
-    events: name → type of the columns of `events`.
+    events: name → type of the columns of `events`. taken: names of tables that are no views; replacing one of them,
+    perhaps the table of an evnt before 0.1, would drop its data.
     """
     source = place(configuration, "events").target
     views = {
@@ -81,6 +84,7 @@ def create_views(configuration: ConfigurationSettings, events: Mapping[str, str]
     return [
         f"CREATE OR REPLACE VIEW {full_name(configuration, name)}{on_cluster(configuration)} AS\n{select}"
         for name, select in views.items()
+        if name not in taken
     ]
 
 

@@ -32,6 +32,7 @@ class Table:
     sorting_key: str = ""
     partition_key: str = ""
     engine_full: str = ""
+    engine: str = ""
 
 
 def changes(configuration: ConfigurationSettings, actual: Mapping[str, Table]) -> list[Change]:
@@ -41,7 +42,8 @@ def changes(configuration: ConfigurationSettings, actual: Mapping[str, Table]) -
         found.append(Change("create the database", (ddl.create_database(configuration),), "loader"))
     for table in ddl.TABLES:
         found += _table(configuration, table, actual)
-    return found + _views(configuration, actual, renewed=any(change.who == "loader" for change in found))
+    renewed = any(change.who == "loader" for change in found)
+    return [*found, *_views(configuration, actual, renewed=renewed)]
 
 
 def _table(configuration: ConfigurationSettings, table: TableName, actual: Mapping[str, Table]) -> Iterable[Change]:
@@ -82,16 +84,20 @@ def _keys(configuration: ConfigurationSettings, table: TableName, actual: Table)
         yield Change(what, tuple(ddl.modify_ttl(configuration, table)), "operator")
 
 
-def _views(configuration: ConfigurationSettings, actual: Mapping[str, Table], *, renewed: bool) -> list[Change]:
+def _views(configuration: ConfigurationSettings, actual: Mapping[str, Table], *, renewed: bool) -> Iterable[Change]:
     """A view that was made before a column was added does not show it."""
+    names = ddl.view_names(configuration)
+    taken = {name for name in names if actual.get(name, Table(engine="View")).engine != "View"}
+    for name in sorted(taken):
+        yield Change(f"{name} is a table where a view should be: rename one of them", (), "hand")
     events = actual.get(ddl.place(configuration, "events").local, Table()).columns
     events = events or {definition.name: definition.type for definition in definitions(configuration, "events")}
-    names = ddl.view_names(configuration)
     shown = actual.get(names[0], Table()).columns
     stale = any(shown.get(name) != kind for name, kind in events.items() if is_schema_column(name))
-    if not renewed and not stale and all(name in actual for name in names):
-        return []
-    return [Change(f"make {' and '.join(names)} again", tuple(ddl.create_views(configuration, events)), "loader")]
+    if renewed or stale or not all(name in actual for name in names):
+        statements = tuple(ddl.create_views(configuration, events, taken))
+        free = " and ".join(name for name in names if name not in taken)
+        yield Change(f"make {free} again", statements, "loader")
 
 
 def _ttl(engine_full: str) -> str:

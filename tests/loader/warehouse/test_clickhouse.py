@@ -39,6 +39,16 @@ async def test_preparing_creates_everything_and_again_changes_nothing(
     assert (await warehouse.columns("events"))["app_id"] == "LowCardinality(String)"
 
 
+async def test_the_table_of_an_old_evnt_keeps_its_data(open_warehouse: Open, clickhouse: Server, database: str) -> None:
+    clickhouse.query(f"CREATE DATABASE {database}")
+    clickhouse.query(f"CREATE TABLE {database}.local ENGINE = MergeTree ORDER BY () AS SELECT 'old' AS app_id")
+    warehouse = open_warehouse()
+    await warehouse.prepare()
+    await warehouse.add_columns("events", [Column(CART.name, CART_TYPE)])
+    assert clickhouse.query(f"SELECT app_id FROM {database}.local") == "old\n"
+    assert [change.who for change in await warehouse.changes()] == ["hand"]
+
+
 async def test_loaders_that_start_together_all_succeed(open_warehouse: Open) -> None:
     loaders = [open_warehouse() for _ in range(4)]
     await asyncio.gather(*(loader.prepare() for loader in loaders))

@@ -1,5 +1,7 @@
 """Statements for tables: derived from the event, understood by the real engine, also those for a cluster."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from loader.warehouse import ddl
@@ -126,7 +128,11 @@ def actual(configuration: ConfigurationSettings = ONE) -> dict[str, Table]:
         ttl = ttl.replace("INTERVAL 90 DAY DELETE", "toIntervalDay(90)")
         key = f"({local.order_by})" if "," not in local.order_by else local.order_by
         found[table] = Table(types(configuration, table), key, local.partition_by, f"{engine}{ttl} SETTINGS x = 1")
-    return {**found, "events_unique": Table(found["events"].columns), "local": Table({"app_id": "String"})}
+    return {**found, "events_unique": view(found["events"].columns), "local": view({"app_id": "String"})}
+
+
+def view(columns: Mapping[str, str]) -> Table:
+    return Table(columns, engine="View")
 
 
 def due(configuration: ConfigurationSettings, found: dict[str, Table]) -> list[tuple[str, str]]:
@@ -162,7 +168,7 @@ def test_a_view_that_does_not_show_a_schema_column_is_made_again() -> None:
     grown = {**table.columns, **dict(COLUMNS)}
     found["events"] = Table(grown, table.sorting_key, table.partition_key, table.engine_full)
     assert due(ONE, found) == [("make events_unique and local again", "loader")]
-    found["events_unique"] = Table(grown)
+    found["events_unique"] = view(grown)
     assert due(ONE, found) == []
 
 
@@ -185,6 +191,13 @@ def test_what_rewrites_or_deletes_data_is_left_to_the_operator() -> None:
 def test_what_no_statement_can_change_is_told() -> None:
     other = with_table("bad_rows", order_by="id", partition_by="")
     assert [who for _, who in due(other, actual())] == ["hand", "hand"]
+
+
+def test_the_table_of_an_old_evnt_is_never_replaced() -> None:
+    found = {**actual(), "local": Table({"app_id": "String"}, engine="MergeTree")}
+    assert due(ONE, found) == [("local is a table where a view should be: rename one of them", "hand")]
+    statements = [statement for change in changes(ONE, {"local": found["local"]}) for statement in change.statements]
+    assert [statement for statement in statements if "VIEW" in statement and "`local`" in statement] == []
 
 
 def test_the_old_table_can_be_left_out() -> None:
