@@ -24,6 +24,26 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+_COMMAND = (sys.executable, "-m", "collector")
+
+
+def _variables(variables: Mapping[str, str], port: int, data_dir: Path) -> dict[str, str]:
+    return {
+        **environment(),
+        "EVNT_DATA_DIR": str(data_dir),
+        "EVNT_COLLECTOR__PORT": str(port),
+        "EVNT_COLLECTOR__ADMIN__PORT": "0",
+        **variables,
+    }
+
+
+def fails(variables: Mapping[str, str], *, port: int, data_dir: Path) -> tuple[int, str]:
+    """The exit code and the last words of a collector that can't start."""
+    given = _variables(variables, port, data_dir)
+    done = subprocess.run(_COMMAND, cwd=ROOT, env=given, capture_output=True, text=True, timeout=START_S, check=False)
+    return done.returncode, done.stderr
+
+
 @contextmanager
 def process(
     variables: Mapping[str, str] | None = None, *, port: int | None = None, data_dir: Path | None = None
@@ -31,15 +51,8 @@ def process(
     """`python -m collector`, ready; killed at the end if it still runs."""
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
-        variables_of_process = {
-            **environment(),
-            "EVNT_DATA_DIR": str(data_dir or folder),
-            "EVNT_COLLECTOR__PORT": str(port),
-            "EVNT_COLLECTOR__ADMIN__PORT": "0",
-            **(variables or {}),
-        }
-        command = [sys.executable, "-m", "collector"]
-        running = subprocess.Popen(command, cwd=ROOT, env=variables_of_process, stderr=subprocess.PIPE, text=True)
+        given = _variables(variables or {}, port, data_dir or Path(folder))
+        running = subprocess.Popen(_COMMAND, cwd=ROOT, env=given, stderr=subprocess.PIPE, text=True)
         try:
             _wait(running, port)
             yield running
