@@ -50,7 +50,6 @@ FROM
 (
     SELECT *, ifNull(derived_tstamp, collector_tstamp) AS tstamp
     FROM {events}
-    WHERE event_name IN ('page_view', 'page_ping')
+    WHERE event_name IN ('page_view', 'page_ping') AND page_view_id IS NOT NULL
 )
-WHERE page_view_id IS NOT NULL
 GROUP BY app_id, page_view_id

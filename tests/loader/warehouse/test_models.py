@@ -8,6 +8,7 @@ import pytest
 from loader.warehouse import models
 from loader.warehouse.clickhouse import ClickHouse
 from loader.warehouse.settings import ConfigurationSettings
+from loader.warehouse.tables import WEB_PAGE
 from tests.clickhouse import Server
 
 #: seconds after noon, event name, page view, session, index, visitor, path, further columns
@@ -65,7 +66,7 @@ def rows() -> list[dict[str, str]]:
             "domain_userid": visitor,
             "page_url": f"https://shop{path}",
             "page_urlpath": path,
-            "contexts_com_snowplowanalytics_snowplow_web_page_1": f'[\'{{"id":"{view}"}}\']',
+            WEB_PAGE.name: f'[\'{{"id":"{view}"}}\']',
             **more,
         }
         for number, (seconds, name, view, session, index, visitor, path, more) in enumerate(VISIT)
@@ -78,7 +79,7 @@ def rows() -> list[dict[str, str]]:
         "platform": "mob",
         "contexts_com_snowplowanalytics_snowplow_client_session_1": f"['{PHONE}']",
     }
-    return [*web, phone]
+    return [*web, phone, {**web[0], "event_id": web[0]["event_id"][:-2] + "88", WEB_PAGE.name: "[]"}]
 
 
 def _moment(seconds: int) -> str:
@@ -126,7 +127,7 @@ async def test_sessions(derived: dict[str, list[dict[str, Any]]]) -> None:
     assert set(sessions) == {"s1", "s2", "s9", "m1"}
     first = sessions["s1"]
     assert _of(first, "visitor_id", "user_id", "session_index") == ["anna", "anna@shop", 1]
-    assert _of(first, "events", "page_views", "distinct_event_names") == [5, 2, 3]
+    assert _of(first, "events", "page_views", "distinct_event_names") == [6, 3, 3]
     assert _of(first, "absolute_time_in_s", "engaged_time_in_s", "is_engaged") == [141, 51, 1]
     assert _of(first, "first_page_urlpath", "last_page_urlpath", "refr_source") == ["/", "/cart", "Google"]
     assert _of(sessions["s9"], "page_views", "is_engaged") == [1, 0]
@@ -137,7 +138,7 @@ async def test_users(derived: dict[str, list[dict[str, Any]]]) -> None:
     users = {row["visitor_id"]: row for row in derived["users"]}
     assert set(users) == {"anna", "otto", "maria"}
     anna = users["anna"]
-    assert _of(anna, "user_id", "sessions", "active_days", "events", "page_views") == ["anna@shop", 2, 2, 6, 3]
+    assert _of(anna, "user_id", "sessions", "active_days", "events", "page_views") == ["anna@shop", 2, 2, 7, 4]
     assert _of(anna, "first_page_urlpath", "refr_medium", "mkt_campaign") == ["/", "search", "spring"]
 
 
