@@ -1,8 +1,12 @@
-"""The command `evnt`, run as an operator runs it, with nothing of the developer's environment."""
+"""The command `evnt`: as a process of its own, as an operator runs it, or quicker in this process."""
 
 import subprocess
 import sys
 from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from cli.__main__ import app
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -13,8 +17,13 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def evnt(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run it in a folder and wait for its end."""
+    """Run it as a process in a folder and wait for its end."""
     line = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
         line, env=environment(**variables), cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
+
+
+def invoke(*arguments: str, **variables: str) -> Result:
+    """Run it here: the second that a process takes to start is saved, what `main` adds is not tested."""
+    return CliRunner().invoke(app, arguments, env=variables)

@@ -10,7 +10,7 @@ import pytest
 
 from cli.reference import kind
 from shared.version import VERSION
-from tests.cli.command import evnt
+from tests.cli.command import evnt, invoke
 
 
 def test_settings_in_force_are_printed_without_secrets(tmp_path: Path) -> None:
@@ -23,15 +23,15 @@ def test_settings_in_force_are_printed_without_secrets(tmp_path: Path) -> None:
     assert "hush" not in done.stdout + done.stderr
 
 
-def test_shape_of_the_output(tmp_path: Path) -> None:
-    assert evnt(tmp_path, "settings", "--indent", "4").stdout.startswith('{\n    "data_dir": "var"')
-    raw = evnt(tmp_path, "settings", "--raw").stdout
+def test_shape_of_the_output() -> None:
+    assert invoke("settings", "--indent", "4").stdout.startswith('{\n    "data_dir": "var"')
+    raw = invoke("settings", "--raw").stdout
     assert raw.startswith('{"data_dir":"var"')
     assert raw.count("\n") == 1
-    dictionary = ast.literal_eval(evnt(tmp_path, "settings", "to_dict").stdout)
+    dictionary = ast.literal_eval(invoke("settings", "to_dict").stdout)
     assert dictionary["collector"]["port"] == 8000
     assert dictionary["data_dir"] == "var"
-    assert evnt(tmp_path, "settings", "hostname").stdout.strip() == socket.gethostname()
+    assert invoke("settings", "hostname").stdout.strip() == socket.gethostname()
 
 
 def test_a_wrong_configuration_is_told_and_exits_78(tmp_path: Path) -> None:
@@ -40,15 +40,15 @@ def test_a_wrong_configuration_is_told_and_exits_78(tmp_path: Path) -> None:
     assert done.stderr.startswith("configuration: collector.prot: unknown option; did you mean collector.port?")
 
 
-def test_help_reads_well(tmp_path: Path) -> None:
-    text = evnt(tmp_path, "--help").stdout
+def test_help_reads_well() -> None:
+    text = invoke("--help").stdout
     assert all(name in text for name in ("bad-rows", "settings", "ready", "version"))
-    assert evnt(tmp_path, "version").stdout.strip() == VERSION
+    assert invoke("version").stdout.strip() == VERSION
 
 
-def test_processes_that_are_not_there_are_not_ready(tmp_path: Path) -> None:
-    done = evnt(tmp_path, "ready", "loader", EVNT_LOADER__ADMIN__PORT="1")
-    assert done.returncode == 1
+def test_processes_that_are_not_there_are_not_ready() -> None:
+    done = invoke("ready", "loader", EVNT_LOADER__ADMIN__PORT="1")
+    assert done.exit_code == 1
     assert done.stdout.startswith("loader: does not answer on 127.0.0.1:1 ")
 
 
