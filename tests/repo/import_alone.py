@@ -19,7 +19,7 @@ def main() -> None:
     for library in job["preload"]:
         with suppress(ImportError):  # an optional extra
             importlib.import_module(library)
-    failed = {}
+    failed: dict[str, str] = {}
     for stage in job["stages"]:
         failed |= {name: said for name in stage if (said := _said(name))}
         for name in set(stage) - set(failed):
