@@ -92,7 +92,10 @@ class Publisher(Protocol):
 
 
 class Subscriber(Protocol):
-    """Takes messages from one queue. A living subscriber keeps its deliveries however long it holds them."""
+    """Takes messages from one queue. A living subscriber keeps its deliveries however long it holds them.
+
+    No method raises for an outage: the subscriber waits and tries again by itself, or what was lent comes again.
+    """
 
     async def receive(self, limit: int, wait_s: float) -> list[Delivery]:
         """Up to `limit` deliveries, oldest first; waits at most `wait_s` seconds for the first one, then [].
@@ -102,13 +105,16 @@ class Subscriber(Protocol):
         """
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """These are done with. Void deliveries are ignored. Never raises for an outage."""
+        """These are done with. Void deliveries are ignored. Returns at once."""
 
     async def release(self, deliveries: Sequence[Delivery]) -> None:
         """Give back, for any consumer, as redelivered. Not a way to express an outage: hold instead."""
 
     async def bury(self, deliveries: Sequence[Delivery], reason: str) -> None:
-        """Move poison to the queue's dead queue, where an operator finds it with the reason."""
+        """Move poison to the queue's dead queue, where an operator finds it with the reason.
+
+        It leaves the queue only when the dead queue owns it.
+        """
 
     async def close(self) -> None:
         """Release what is still lent and let go of the connection."""

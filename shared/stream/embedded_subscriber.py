@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 
 from shared.settings import StreamLimits
@@ -17,11 +17,14 @@ from shared.stream.embedded_thread import CommitThread, begin
 #: Between two looks for dead consumers, seconds.
 SWEEP_S = 1.0
 
-#: Between two attempts to record acks, seconds.
+#: Between two attempts to record what became of deliveries, seconds.
 PAUSE_S = 1.0
 
 #: How long a consumer waits for the file while others write, seconds.
 LOCK_WAIT_S = 10.0
+
+
+_Step = Callable[[sqlite3.Connection], None]
 
 
 class EmbeddedSubscriber:
@@ -44,8 +47,10 @@ class EmbeddedSubscriber:
         self._prefetch = prefetch
         self._limits = limits
         self._held: set[int] = set()
-        self._settled: list[int] = []
-        self._settling: asyncio.Task[None] | None = None
+        self._unread: list[tuple[int, int]] = []
+        self._taking = asyncio.Lock()
+        self._steps: list[_Step] = []
+        self._stepping: asyncio.Task[None] | None = None
         self._next_sweep = 0.0
         self._closing = False
 
@@ -54,88 +59,88 @@ class EmbeddedSubscriber:
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Returns at once: an ack that a crash swallows is a redelivery."""
-        self._settled += self._let_go(deliveries)
-        if self._settled and self._settling is None:
-            self._settling = asyncio.create_task(self._settle())
+        if ids := self._let_go(deliveries):
+            self._soon(lambda c: store.settle(c, self._queue, self._owner, ids))
 
     async def release(self, deliveries: Sequence[Delivery]) -> None:
-        limit = self._limits.delivery_limit
-        await self._hand_over(deliveries, lambda c, ids: store.give_back(c, self._queue, self._owner, ids, limit))
+        ids, limit = self._let_go(deliveries), self._limits.delivery_limit
+        await self._now(lambda c: store.give_back(c, self._queue, self._owner, ids, limit))
 
     async def bury(self, deliveries: Sequence[Delivery], reason: str) -> None:
-        await self._hand_over(deliveries, lambda c, ids: store.bury(c, self._queue, self._owner, ids, reason))
+        ids = self._let_go(deliveries)
+        await self._now(lambda c: store.bury(c, self._queue, self._owner, ids, reason))
 
     async def close(self) -> None:
         self._closing = True
-        try:
-            if self._settling:
-                await self._settling
-            limit = self._limits.delivery_limit
+        if self._stepping:
+            await self._stepping
+        limit = self._limits.delivery_limit
+        with suppress(StreamUnavailable):  # then the next consumer finds this one gone and takes what it held
             await self._thread.write(lambda c: store.give_back(c, self._queue, self._owner, None, limit))
-        except StreamUnavailable:
-            pass  # the next consumer finds this one gone and takes what it held
-        finally:
-            await self._thread.close()
-            self._presence.end()
+        await self._thread.close()
+        self._presence.end()
 
     def _let_go(self, deliveries: Sequence[Delivery]) -> list[int]:
         ids = [tag for delivery in deliveries if isinstance(tag := delivery.tag, int) and tag in self._held]
         self._held.difference_update(ids)
         return ids
 
-    async def _hand_over(
-        self, deliveries: Sequence[Delivery], work: Callable[[sqlite3.Connection, list[int]], None]
-    ) -> None:
-        ids = self._let_go(deliveries)
+    async def _now(self, step: _Step) -> None:
+        """Try at once, and again later if the file takes nothing now: that is not the caller's to solve."""
         try:
-            await self._thread.write(lambda c: work(c, ids))
+            await self._thread.write(step)
         except StreamUnavailable:
-            self._held.update(ids)
-            raise
+            self._soon(step)
 
-    async def _settle(self) -> None:
-        """Acks that come while a commit is in flight share the next; those of a failed one are tried again."""
-        try:
-            while self._settled:
-                ids, self._settled = self._settled, []
-                try:
-                    await self._thread.write(partial(self._settle_step, ids))
-                except StreamUnavailable:
-                    self._settled = ids + self._settled
-                    if self._closing:
-                        raise
-                    await asyncio.sleep(PAUSE_S)
-        finally:
-            self._settling = None
+    def _soon(self, step: _Step) -> None:
+        self._steps.append(step)
+        if self._stepping is None:
+            self._stepping = asyncio.create_task(self._work_off())
 
-    def _settle_step(self, ids: list[int], connection: sqlite3.Connection) -> None:
-        store.settle(connection, self._queue, self._owner, ids)
+    async def _work_off(self) -> None:
+        """Steps that come while a commit is in flight share the next one."""
+        while self._steps:
+            steps, self._steps = self._steps, []
+            try:
+                await self._thread.write(lambda c, steps=steps: [step(c) for step in steps])  # type: ignore[misc]
+            except StreamUnavailable:
+                if self._closing:
+                    break
+                self._steps = steps + self._steps
+                await asyncio.sleep(PAUSE_S)
+        self._stepping = None
 
     async def _receive(self, limit: int) -> list[Delivery]:
-        room = min(limit, self._prefetch - len(self._held))
-        if room <= 0:
-            return []
-        taking = asyncio.ensure_future(self._take(room))
+        taking = asyncio.ensure_future(self._take(limit))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
             taking.add_done_callback(self._forgive)
             raise
 
-    async def _take(self, room: int) -> list[Delivery]:
-        if not await self._thread.read(self._look):
-            return []
-        lent = await self._thread.write(lambda c: store.lend(c, self._queue, self._owner, room))
-        self._held.update(number for number, _ in lent)
-        found = await self._thread.read(lambda c: store.fetch(c, lent))
-        return [Delivery(one.message, one.attempts > 1, one.attempts, one.id) for one in found]
+    async def _take(self, limit: int) -> list[Delivery]:
+        """Lend in one commit, then read what was lent outside of it; an outage between the two loses nothing."""
+        async with self._taking:
+            with suppress(StreamUnavailable):
+                if not self._unread:
+                    await self._borrow(min(limit, self._prefetch - len(self._held)))
+                if self._unread:
+                    found = await self._thread.read(lambda c: store.fetch(c, self._unread))
+                    self._unread = []
+                    return [Delivery(one.message, one.attempts > 1, one.attempts, one.id) for one in found]
+        return []
+
+    async def _borrow(self, room: int) -> None:
+        if room > 0 and await self._thread.read(self._look):
+            self._unread = await self._thread.write(lambda c: store.lend(c, self._queue, self._owner, room))
+            self._held.update(number for number, _ in self._unread)
 
     def _forgive(self, taking: "asyncio.Future[list[Delivery]]") -> None:
         """Whoever asked went away meanwhile: nobody has seen these."""
         if taking.cancelled() or taking.exception() or self._closing:
             return
-        ids = self._let_go(taking.result())
-        self._thread.write(lambda c: store.forgive(c, self._owner, ids))
+        if ids := self._let_go(taking.result()):
+            self._soon(lambda c: store.forgive(c, self._owner, ids))
 
     def _look(self, connection: sqlite3.Connection) -> bool:
         """Whether there is something to be lent; frees what the dead hold now and then."""

@@ -10,7 +10,7 @@ from aiormq import Channel
 from aiormq.abc import AbstractConnection, DeliveredMessage
 
 from shared.settings import IngestSettings
-from shared.stream.contract import Delivery, Message, QueueName, StreamUnavailable
+from shared.stream.contract import Delivery, Message, QueueName, StreamError, StreamUnavailable
 from shared.stream.rabbitmq_line import GOODBYE_S, Line, broker_errors, open_channel
 from shared.stream.rabbitmq_publisher import RabbitmqPublisher
 from shared.stream.rabbitmq_topology import declare
@@ -19,6 +19,9 @@ from shared.stream.topology import REASON_HEADER, SOURCE_QUEUE_HEADER, dead_queu
 
 #: Between two looks whether the broker still has us as a consumer, seconds.
 WATCH_S = 10.0
+
+#: Between two attempts to bury, seconds.
+PAUSE_S = 1.0
 
 #: Name of our consumer within its channel.
 CONSUMER = "evnt"
@@ -56,6 +59,7 @@ class RabbitmqSubscriber:
         self._arrived = asyncio.Event()
         self._undertaker: RabbitmqPublisher | None = None
         self._burying = asyncio.Lock()
+        self._burials: set[asyncio.Task[None]] = set()
         self._watchdog: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -97,16 +101,36 @@ class RabbitmqSubscriber:
                 await lease.channel.basic_nack(number, requeue=True, wait=False)
 
     async def bury(self, deliveries: Sequence[Delivery], reason: str) -> None:
-        """Acked only when the dead queue owns them. Raises StreamUnavailable."""
-        undertaker = await self._dead_publisher()
+        if not await self._bury(deliveries, reason):
+            burial = asyncio.create_task(self._insist_on_burial(deliveries, reason))
+            self._burials.add(burial)
+            burial.add_done_callback(self._burials.discard)
+
+    async def _insist_on_burial(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            if await self._bury(deliveries, reason):
+                return
+
+    async def _bury(self, deliveries: Sequence[Delivery], reason: str) -> bool:
+        """Ack what the dead queue owns. True when there is nothing left to do, also because all are void."""
+        _, numbers = self._current(deliveries)
+        if not numbers:
+            return True
         marked = [_marked(delivery.message, self._queue, reason) for delivery in deliveries]
-        await undertaker.send("", dead_queue(self._queue), marked)
+        try:
+            undertaker = await self._dead_publisher()
+            await undertaker.send("", dead_queue(self._queue), marked)
+        except StreamError:
+            return False
         await self.ack(deliveries)
+        return True
 
     async def close(self) -> None:
-        if self._watchdog:
-            self._watchdog.cancel()
-            await asyncio.gather(self._watchdog, return_exceptions=True)
+        tasks = [*self._burials, *([self._watchdog] if self._watchdog else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._undertaker:
             await self._undertaker.close()
         await self._stop_consuming()

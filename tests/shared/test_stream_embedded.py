@@ -13,9 +13,10 @@ from shared.process import Misconfigured
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
 from shared.stream.contract import StreamUnavailable
-from shared.stream.embedded import embedded_log, embedded_publisher, embedded_subscriber
+from shared.stream.embedded import embedded_dead_letters, embedded_log, embedded_publisher, embedded_subscriber
 from shared.stream.embedded_presence import Presence, alone, lives, sweep
 from shared.stream.embedded_publisher import EmbeddedPublisher
+from shared.stream.embedded_subscriber import EmbeddedSubscriber
 from shared.stream.embedded_thread import CommitThread
 from shared.stream.embedded_upkeep import TRIM_S, Upkeep
 from tests.shared.test_stream import eventually, ids, some, take
@@ -204,3 +205,24 @@ def test_a_presence_lasts_as_long_as_its_owner(tmp_path: Path) -> None:
         assert [found.name for found in (tmp_path / "consumers").iterdir()] == ["consumer"]
         presence.end()
         assert not lives(tmp_path, "consumer")
+
+
+async def test_a_consumer_waits_while_the_file_takes_nothing_and_forgets_nothing(tmp_path: Path, file: Path) -> None:
+    async with embedded_publisher(tmp_path, LIMITS) as publisher:
+        await publisher.publish("raw", some(3))
+        with alone(tmp_path):
+            presence = Presence(tmp_path, "consumer")
+        thread = CommitThread(lambda: store.connect(file, "NORMAL"), "consumer of a test", 1.0)
+        subscriber = EmbeddedSubscriber(thread, tmp_path, presence, "raw", 10, LIMITS)
+        first, second, third = await take(subscriber, 3)
+        await thread.read(lambda connection: connection.execute("PRAGMA query_only=ON").fetchall())
+        await subscriber.ack([first])
+        await subscriber.release([second])
+        await subscriber.bury([third], "poison")
+        await publisher.publish("raw", some(1, 3))
+        assert await subscriber.receive(10, 0.3) == []
+        await thread.read(lambda connection: connection.execute("PRAGMA query_only=OFF").fetchall())
+        assert sorted(ids(await take(subscriber, 2))) == ["id-1", "id-3"]
+        await subscriber.close()
+    async with embedded_dead_letters(tmp_path, "raw") as dead:
+        assert [message.message_id for message in await dead.peek(10)] == ["id-2"]
