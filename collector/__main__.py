@@ -25,6 +25,7 @@ from collector.origins import Origins
 from collector.pages import Pages
 from collector.proxied import is_public
 from collector.proxy import Proxy, proxy_session
+from collector.reporting import Reporter, reporters
 from collector.routes import Routes
 from collector.server import Server, server_headers
 from collector.settings import Settings
@@ -148,19 +149,29 @@ async def http_server(
         )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
+        told = reporters(settings)
         try:
-            yield _front(settings, intake, metrics, runner, Renderer(headers, now_ms))
+            yield _front(settings, intake, metrics, runner, Renderer(headers, now_ms), told)
         finally:
             await runner.cleanup()
+            for reporter in told:
+                await asyncio.to_thread(reporter.close)
 
 
 def _front(
-    settings: Settings, intake: Intake, metrics: Metrics, runner: web.AppRunner, renderer: Renderer
+    settings: Settings,
+    intake: Intake,
+    metrics: Metrics,
+    runner: web.AppRunner,
+    renderer: Renderer,
+    told: list[Reporter],
 ) -> web.Server:
     log = logger("collector")
 
     def report(request: web.BaseRequest, error: BaseException | None) -> None:
         log.error("request_failed", method=request.method, target=request.raw_path, exc_info=error)
+        for reporter in told:
+            reporter.failed(error)
 
     behind = runner.server
     if behind is None:
@@ -169,6 +180,8 @@ def _front(
     front = Front(Routes(settings), None if gate.open else gate, intake, metrics, renderer, behind.request_handler)
     access_log = settings.performance.enable_access_log
     handler = logged(front.serve, settings.performance, log, uuid4) if access_log else front.serve
+    for reporter in told:
+        handler = reporter.traced(handler)
     server = Server(handler, settings, metrics, report)
     server.request_factory = behind.request_factory
     return server

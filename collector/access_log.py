@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aiohttp import web
 
@@ -9,6 +10,14 @@ from collector.correlation import HEADER, request_id, sent_id
 from collector.settings import PerformanceSettings
 from shared.identity import NewId
 from shared.telemetry import Logger
+
+
+class Log(Protocol):
+    """Where entries go."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """One entry."""
+
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
