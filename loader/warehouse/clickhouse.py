@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from ssl import SSLContext, create_default_context
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from loader.warehouse import ddl, failures
 from loader.warehouse.columns import hints_of, without_hint
 from loader.warehouse.contract import Column, StoredEvent, TableName, Unavailable
 from loader.warehouse.migration import Change, Table, changes
-from loader.warehouse.settings import ClickhouseSettings
+from loader.warehouse.settings import ClickhouseSettings, ConnectionSettings
 from shared.process import Misconfigured
 
 #: Without these the JSON type rewrites texts that look like dates and keys with dots, empty cells are no NULL, and
@@ -60,7 +61,7 @@ class ClickHouse:
         self._configuration = settings.configuration
         connection = settings.connection
         self._session = ClientSession(
-            connector=TCPConnector(limit=connection.max_connections),
+            connector=TCPConnector(limit=connection.max_connections, ssl=_trust(connection)),
             timeout=ClientTimeout(total=connection.request_timeout_seconds, sock_connect=connection.connect_timeout),
             trace_configs=[_keep_headers()],
         )
@@ -227,6 +228,16 @@ def _insert_settings(settings: ClickhouseSettings) -> dict[str, int | str]:
     if settings.configuration.cluster_name:
         chosen["distributed_foreground_insert"] = 1
     return chosen
+
+
+def _trust(connection: ConnectionSettings) -> SSLContext | bool:
+    """Whose certificates to believe; the system's authorities unless others are named."""
+    if connection.tls_ca_file is None:
+        return True
+    try:
+        return create_default_context(cafile=str(connection.tls_ca_file))
+    except OSError as error:
+        raise Misconfigured(f"clickhouse.connection.tls_ca_file can't be used: {error}") from error
 
 
 def _keep_headers() -> TraceConfig:

@@ -33,6 +33,9 @@ FEWEST_FILES = 4096
 #: Seconds that a stop waits for answers that are on their way.
 SHUTDOWN_S = 30.0
 
+#: Longest request line in bytes, as in a server: statements may stand in it.
+MOST_URL_BYTES = 1 << 20
+
 _PORT_OPTION = "clickhouse.connection.port"
 
 
@@ -61,6 +64,7 @@ async def serve(server: ClickHouseHttp, host: str, port: int, stopping: asyncio.
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,
         read_bufsize=BLOCK_BYTES,
+        max_line_size=MOST_URL_BYTES,
     )
     await runner.setup()
     try:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiohttp import web
 
 from loader.warehouse.embedded_access import Access, Refused
+from loader.warehouse.embedded_answers import content_type_of, status_of
 from loader.warehouse.embedded_engine import Answer, Connection, Engine, EngineError, Insertion, Progress
 from loader.warehouse.embedded_sessions import DEFAULT_TIMEOUT_S, Sessions
 from loader.warehouse.embedded_statement import DEFAULT_FORMAT, Insert, insert_in, inspect
@@ -57,34 +58,6 @@ _NOT_SETTINGS = frozenset(
 
 #: Content-Encoding that the engine undoes; aiohttp undoes gzip and deflate by itself.
 _ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy"})
-
-_STATUS = {
-    **dict.fromkeys((194,), 401),
-    **dict.fromkeys((192, 193, 497, 516), 403),
-    **dict.fromkeys((6, 25, 26, 27, 36, 38, 41, 43, 53, 62, 72, 117, 167, 168, 223, 321, 376, 467), 400),
-    **dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 78, 81, 115), 404),
-    **dict.fromkeys((159,), 408),
-    **dict.fromkeys((229,), 413),
-    **dict.fromkeys((48,), 501),
-    **dict.fromkeys((202, 203, 209, 439), 503),
-}
-
-_CONTENT_TYPES = {
-    "JSON": "application/json; charset=UTF-8",
-    "JSONCompact": "application/json; charset=UTF-8",
-    "JSONStrings": "application/json; charset=UTF-8",
-    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
-    "JSONCompactEachRow": "application/x-ndjson; charset=UTF-8",
-    "CSV": "text/csv; charset=UTF-8; header=absent",
-    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
-    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
-    "TSV": "text/tab-separated-values; charset=UTF-8",
-    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8",
-    "TabSeparatedWithNamesAndTypes": "text/tab-separated-values; charset=UTF-8",
-    "TSVWithNames": "text/tab-separated-values; charset=UTF-8",
-    "TSVWithNamesAndTypes": "text/tab-separated-values; charset=UTF-8",
-    **dict.fromkeys(("Native", "RowBinary", "Parquet", "Arrow", "ArrowStream", "ORC"), "application/octet-stream"),
-}
 
 T = TypeVar("T")
 
@@ -179,7 +152,7 @@ class ClickHouseHttp:
         used = statement.format or call.default_format
         response = web.Response(body=answer.body, headers=self._headers(call, answer.progress))
         response.headers["X-ClickHouse-Format"] = used
-        response.headers["Content-Type"] = _CONTENT_TYPES.get(used, "text/plain; charset=UTF-8")
+        response.headers["Content-Type"] = content_type_of(used)
         if call.compress:
             response.enable_compression()
         return response
@@ -228,7 +201,7 @@ class ClickHouseHttp:
     def _failure(self, call: _Call, error: EngineError, extra: Mapping[str, str] | None = None) -> web.Response:
         text = error.text if "(version " in error.text else f"{error.text} (version {self._engine.version})"
         headers = {"X-ClickHouse-Exception-Code": str(error.code), **self._headers(call, Progress()), **(extra or {})}
-        return web.Response(status=_STATUS.get(error.code, 500), text=text + "\n", headers=headers)
+        return web.Response(status=status_of(error.code), text=text + "\n", headers=headers)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -237,8 +210,9 @@ class ClickHouseHttp:
 def _call(request: web.Request) -> _Call:
     query, headers = request.query, request.headers
     accepted, timeout = headers.get("Accept-Encoding", ""), query.get("session_timeout", "")
+    given = query.get("query_id") or headers.get("X-ClickHouse-Query-Id") or ""
     return _Call(
-        query_id=query.get("query_id") or headers.get("X-ClickHouse-Query-Id") or str(uuid.uuid4()),
+        query_id=given if given.isprintable() and given else str(uuid.uuid4()),
         database=query.get("database") or headers.get("X-ClickHouse-Database") or "",
         default_format=query.get("default_format") or headers.get("X-ClickHouse-Format") or DEFAULT_FORMAT,
         settings=tuple((name, value) for name, value in query.items() if name not in _NOT_SETTINGS),
@@ -274,7 +248,7 @@ async def _blocks(request: web.Request) -> AsyncIterator[bytes]:
     """The body in blocks of about BLOCK_BYTES, so that a thread is asked once a block and not once a packet."""
     parts: list[bytes] = []
     size = 0
-    async for part in request.content.iter_any():
+    async for part in _received(request):
         parts.append(part)
         size += len(part)
         if size >= BLOCK_BYTES:
@@ -282,6 +256,17 @@ async def _blocks(request: web.Request) -> AsyncIterator[bytes]:
             parts, size = [], 0
     if parts:
         yield b"".join(parts)
+
+
+async def _received(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes in, decompressed. Raises EngineError where it breaks off or is not what it says."""
+    try:
+        async for part in request.content.iter_any():
+            yield part
+    except web.RequestPayloadError as error:
+        raise EngineError("Code: 354. DB::Exception: Can't decompress the body. (ZLIB_INFLATE_FAILED)") from error
+    except ConnectionError as error:
+        raise EngineError("Code: 210. DB::Exception: The client went away. (NETWORK_ERROR)") from error
 
 
 async def _statement_bytes(body: AsyncIterator[bytes]) -> bytes:

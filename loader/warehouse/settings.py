@@ -1,5 +1,6 @@
 """Options of the warehouse: how to reach it, what its tables look like, and the embedded server."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -10,6 +11,8 @@ from shared.settings import Section
 class ConnectionSettings(Section):
     interface: Literal["http", "https"] = "http"
     """Protocol of the ClickHouse HTTP interface."""
+    tls_ca_file: Path | None = None
+    """Certificates of the authorities that may have signed the server's, with `https` (PEM); unset: the system's."""
     host: str = "127.0.0.1"
     """Host name of the ClickHouse server."""
     port: int = 8123

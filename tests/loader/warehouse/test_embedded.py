@@ -174,6 +174,18 @@ async def test_bodies_may_be_compressed_both_ways(http: aiohttp.ClientSession, t
         assert len((await answer.text()).splitlines()) == 2000
 
 
+async def test_a_body_that_is_not_what_it_says_is_refused(http: aiohttp.ClientSession, table: str) -> None:
+    statement, header = {"query": f"INSERT INTO {table} FORMAT TSV"}, {"Content-Encoding": "gzip"}
+    async with http.post("/", params=statement, data=b"1\tx\n", headers=header) as answer:
+        assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "354")
+
+
+async def test_long_statements_fit_into_the_url(http: aiohttp.ClientSession) -> None:
+    async with http.get("/", params={"query": f"SELECT length('{'x' * 50_000}')", "query_id": "a\r\nb"}) as answer:
+        assert await answer.text() == "50000\n"
+        assert "\n" not in answer.headers["X-ClickHouse-Query-Id"]
+
+
 async def test_every_answer_says_what_it_cost(http: aiohttp.ClientSession, table: str) -> None:
     parameters = {"query": f"INSERT INTO {table} FORMAT TSV", "query_id": "mine"}
     async with http.post("/", params=parameters, data=b"1\tx\n2\ty\n") as answer:
