@@ -15,6 +15,7 @@ from shared.process import Misconfigured
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
 from shared.stream.contract import LogName, QueueName
+from shared.stream.embedded_look import Watch
 from shared.stream.embedded_presence import Presence, alone, sweep
 from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_reader import EmbeddedDeadLetters, EmbeddedLogReader
@@ -45,7 +46,7 @@ async def embedded_subscriber(
     file = await asyncio.to_thread(_ensure, folder)
     presence = await asyncio.to_thread(_appear, folder)
     thread = CommitThread(lambda: store.connect(file, "NORMAL"), f"stream-{queue}", LOCK_WAIT_S)
-    subscriber = EmbeddedSubscriber(thread, folder, presence, queue, prefetch, limits)
+    subscriber = EmbeddedSubscriber(thread, file, presence, queue, prefetch, limits)
     try:
         yield subscriber
     finally:
@@ -56,7 +57,8 @@ async def embedded_subscriber(
 async def embedded_log(folder: Path, log: LogName) -> AsyncIterator[EmbeddedLogReader]:
     """Read a log of the stream in this folder."""
     file = await asyncio.to_thread(_ensure, folder)
-    reader = EmbeddedLogReader(CommitThread(lambda: store.connect(file, "NORMAL"), f"stream-{log}", LOCK_WAIT_S), log)
+    thread = CommitThread(lambda: store.connect(file, "NORMAL"), f"stream-{log}", LOCK_WAIT_S)
+    reader = EmbeddedLogReader(thread, Watch(file), log)
     try:
         yield reader
     finally:
@@ -78,7 +80,7 @@ async def embedded_dead_letters(folder: Path, queue: QueueName) -> AsyncIterator
 def _ensure(folder: Path) -> Path:
     file = folder / "stream.sqlite"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what users did
         with alone(folder):
             sweep(folder)
             version = store.create(file)

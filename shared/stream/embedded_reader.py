@@ -2,7 +2,7 @@
 
 from shared.stream import embedded_store as store
 from shared.stream.contract import LogName, LogRecord, Message, QueueName
-from shared.stream.embedded_look import look
+from shared.stream.embedded_look import Watch, look
 from shared.stream.embedded_thread import CommitThread
 from shared.stream.topology import dead_queue
 
@@ -10,13 +10,17 @@ from shared.stream.topology import dead_queue
 class EmbeddedLogReader:
     """Reads records by their row numbers."""
 
-    def __init__(self, thread: CommitThread, log: LogName) -> None:
+    def __init__(self, thread: CommitThread, watch: Watch, log: LogName) -> None:
         self._thread = thread
+        self._watch = watch
         self._log = log
 
     async def read(self, after: int | None, limit: int, wait_s: float = 0) -> list[LogRecord]:
         start = -1 if after is None else after
-        return await look(lambda: self._thread.read(lambda c: store.read(c, self._log, start, limit)), wait_s)
+        return await look(self._watch, lambda: self._read(start, limit), wait_s)
+
+    async def _read(self, after: int, limit: int) -> list[LogRecord]:
+        return await self._thread.read(lambda c: store.read(c, self._log, after, limit))
 
     async def close(self) -> None:
         await self._thread.close()

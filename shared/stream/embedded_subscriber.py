@@ -10,7 +10,7 @@ from pathlib import Path
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
 from shared.stream.contract import Delivery, QueueName, StreamUnavailable
-from shared.stream.embedded_look import look
+from shared.stream.embedded_look import Watch, look
 from shared.stream.embedded_presence import Presence, lives
 from shared.stream.embedded_thread import CommitThread, begin
 
@@ -33,14 +33,15 @@ class EmbeddedSubscriber:
     def __init__(
         self,
         thread: CommitThread,
-        folder: Path,
+        file: Path,
         presence: Presence,
         queue: QueueName,
         prefetch: int,
         limits: StreamLimits,
     ) -> None:
         self._thread = thread
-        self._folder = folder
+        self._folder = file.parent
+        self._watch = Watch(file)
         self._presence = presence
         self._owner = presence.name
         self._queue = queue
@@ -55,7 +56,7 @@ class EmbeddedSubscriber:
         self._closing = False
 
     async def receive(self, limit: int, wait_s: float) -> list[Delivery]:
-        return await look(lambda: self._receive(limit), wait_s)
+        return await look(self._watch, lambda: self._receive(limit), wait_s)
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Returns at once: an ack that a crash swallows is a redelivery."""

@@ -14,6 +14,7 @@ from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
 from shared.stream.contract import StreamUnavailable
 from shared.stream.embedded import embedded_dead_letters, embedded_log, embedded_publisher, embedded_subscriber
+from shared.stream.embedded_look import Watch, look
 from shared.stream.embedded_presence import Presence, alone, lives, sweep
 from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_subscriber import EmbeddedSubscriber
@@ -213,7 +214,7 @@ async def test_a_consumer_waits_while_the_file_takes_nothing_and_forgets_nothing
         with alone(tmp_path):
             presence = Presence(tmp_path, "consumer")
         thread = CommitThread(lambda: store.connect(file, "NORMAL"), "consumer of a test", 1.0)
-        subscriber = EmbeddedSubscriber(thread, tmp_path, presence, "raw", 10, LIMITS)
+        subscriber = EmbeddedSubscriber(thread, file, presence, "raw", 10, LIMITS)
         first, second, third = await take(subscriber, 3)
         await thread.read(lambda connection: connection.execute("PRAGMA query_only=ON").fetchall())
         await subscriber.ack([first])
@@ -226,3 +227,27 @@ async def test_a_consumer_waits_while_the_file_takes_nothing_and_forgets_nothing
         await subscriber.close()
     async with embedded_dead_letters(tmp_path, "raw") as dead:
         assert [message.message_id for message in await dead.peek(10)] == ["id-2"]
+
+
+async def test_a_look_at_a_quiet_file_costs_no_question(file: Path) -> None:
+    watch = Watch(file)
+    asked = 0
+
+    async def ask() -> list[int]:
+        nonlocal asked
+        asked += 1
+        return []
+
+    connection = store.connect(file, "NORMAL")
+    try:
+        connection.execute("PRAGMA user_version=1")
+        await look(watch, ask, 0.4)
+        asked = 0
+        await look(watch, ask, 0.3)
+        assert asked <= 3
+        asked = 0
+        connection.execute("PRAGMA user_version=1")
+        await look(watch, ask, 0.1)
+        assert asked >= 2
+    finally:
+        connection.close()
