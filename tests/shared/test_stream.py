@@ -10,7 +10,15 @@ import pytest
 
 from shared.settings import IngestSettings, SharedSettings, StreamLimits
 from shared.stream import open_dead_letters, open_log, open_publisher, open_subscriber
-from shared.stream.contract import DeadLetters, Delivery, Message, MessageRefused, StreamUnavailable, Subscriber
+from shared.stream.contract import (
+    DeadLetters,
+    Delivery,
+    Message,
+    MessageRefused,
+    Publisher,
+    StreamUnavailable,
+    Subscriber,
+)
 
 #: Seconds after which something that must come has not come.
 PATIENCE_S = 20
@@ -49,6 +57,21 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     while not await condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
+
+
+async def holds(value: bool) -> bool:
+    return value
+
+
+async def insist(publisher: Publisher, first: int, count: int) -> None:
+    """Publish as a stage does: the same call again while the stream is unavailable."""
+    while True:
+        try:
+            await publisher.publish("raw", some(count, first))
+        except StreamUnavailable:
+            await asyncio.sleep(0.05)
+        else:
+            return
 
 
 async def test_what_is_published_arrives_whole(settings: SharedSettings) -> None:

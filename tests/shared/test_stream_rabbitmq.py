@@ -1,4 +1,4 @@
-"""What the stream port promises when the broker or the way to it fails."""
+"""What the stream port promises on RabbitMQ: lines that break, rights, queues and messages of others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,19 +9,13 @@ import pytest
 from shared.process import Misconfigured
 from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, StreamLimits
 from shared.stream import open_log, open_publisher, open_subscriber
-from shared.stream.contract import MessageRefused, Publisher, StreamUnavailable
+from shared.stream.contract import MessageRefused, StreamUnavailable
 from shared.stream.rabbitmq_line import connect
 from shared.stream.rabbitmq_subscriber import acknowledgements
-from tests.broker import PUBLISH_ONLY, Address, Node
+from tests.broker import PUBLISH_ONLY, Address
 from tests.conftest import clear
 from tests.proxy import Line, line_to
-from tests.shared.test_stream import PATIENCE_S, a_message, eventually, ids, some, take
-
-#: RabbitMQ writes the register of its queues with a delay: killed earlier, it does not find a new queue again.
-SETTLED_S = 2
-
-#: The private node exists once, in one worker of pytest-xdist.
-SERIAL = pytest.mark.xdist_group("rabbitmq-node")
+from tests.shared.test_stream import PATIENCE_S, a_message, eventually, holds, ids, insist, some, take
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -36,14 +30,6 @@ def quick(rabbitmq: RabbitmqSettings, **changes: object) -> SharedSettings:
 
 
 @pytest.fixture
-def failing(node: Node) -> SharedSettings:
-    """Settings for the private node."""
-    settings = quick(node.address.settings("master"))
-    asyncio.run(clear(settings.ingest.rabbitmq))
-    return settings
-
-
-@pytest.fixture
 async def line(broker: Address) -> AsyncIterator[Line]:
     async with line_to(broker.host, broker.port) as line:
         yield line
@@ -53,107 +39,6 @@ async def line(broker: Address) -> AsyncIterator[Line]:
 def lined(rabbitmq: RabbitmqSettings, line: Line) -> SharedSettings:
     """Settings that lead to the shared broker over the line."""
     return quick(rabbitmq, host="127.0.0.1", port=line.port)
-
-
-async def insist(publisher: Publisher, first: int, count: int) -> None:
-    """Publish as a stage does: the same call again while the stream is unavailable."""
-    while True:
-        try:
-            await publisher.publish("raw", some(count, first))
-        except StreamUnavailable:
-            await asyncio.sleep(0.05)
-        else:
-            return
-
-
-@SERIAL
-@pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_a_broker_that_restarts_in_mid_traffic_loses_nothing(
-    node: Node, failing: SharedSettings, end: str
-) -> None:
-    arrived: set[str] = set()
-    total = 3000
-
-    async def consume() -> None:
-        async with open_subscriber(failing, "raw", 200) as subscriber:
-            while len(arrived) < total:
-                deliveries = await subscriber.receive(200, 1)
-                arrived.update(ids(deliveries))
-                await subscriber.ack(deliveries)
-
-    async def produce() -> None:
-        async with open_publisher(failing) as publisher:
-            for first in range(0, total, 100):
-                await asyncio.gather(*(insist(publisher, first + part, 20) for part in range(0, 100, 20)))
-                await asyncio.sleep(0.1)
-
-    async def interrupt() -> None:
-        await asyncio.sleep(SETTLED_S)
-        assert 0 < len(arrived) < total
-        await asyncio.to_thread(getattr(node, end))
-        await asyncio.to_thread(node.start)
-
-    async with asyncio.timeout(100):
-        await asyncio.gather(produce(), consume(), interrupt())
-    assert arrived == {f"id-{n}" for n in range(total)}
-
-
-@SERIAL
-async def test_processes_start_without_a_broker_and_work_when_it_comes(node: Node, failing: SharedSettings) -> None:
-    node.stop()
-    settings = quick(failing.ingest.rabbitmq, startup_timeout_seconds=1)
-    try:
-        async with open_publisher(settings) as publisher, open_subscriber(settings, "raw", 10) as subscriber:
-            assert not publisher.ready
-            with pytest.raises(StreamUnavailable):
-                await publisher.publish("raw", some(1))
-            assert await subscriber.receive(10, 0.1) == []
-            with pytest.raises(StreamUnavailable):
-                async with open_log(settings, "bad-rows") as log:
-                    await log.read(None, 10)
-            await asyncio.to_thread(node.start)
-            await insist(publisher, 0, 5)
-            assert ids(await take(subscriber, 5)) == [f"id-{n}" for n in range(5)]
-    finally:
-        if not node.pids():
-            node.start()
-
-
-@SERIAL
-async def test_a_broker_that_blocks_publishers_gets_nothing_and_then_everything(
-    node: Node, failing: SharedSettings
-) -> None:
-    publishing: list[asyncio.Task[None]] = []
-
-    async def blocked() -> bool:
-        """The broker tells only who publishes; what it takes of that, and when, is its own affair."""
-        publishing.append(asyncio.create_task(publisher.publish("raw", some(1, 1000 + len(publishing)))))
-        await asyncio.sleep(0.1)
-        return not publisher.ready
-
-    async with open_publisher(failing) as publisher, open_subscriber(failing, "raw", 1000) as subscriber:
-        await publisher.publish("raw", some(1))
-        node.block_publishers()
-        try:
-            await eventually(blocked)
-            with pytest.raises(StreamUnavailable):
-                await publisher.publish("raw", some(1, 2))
-            assert ids(await take(subscriber, 1)) == ["id-0"]  # consuming goes on
-        finally:
-            node.unblock_publishers()
-        await eventually(lambda: _is(publisher.ready))
-        outcomes = await asyncio.gather(*publishing, return_exceptions=True)
-        await insist(publisher, 3, 1)
-        owned = {f"id-{1000 + number}" for number, outcome in enumerate(outcomes) if outcome is None} | {"id-3"}
-        arrived: set[str] = set()
-        async with asyncio.timeout(PATIENCE_S):
-            while not owned <= arrived:
-                arrived.update(ids(await subscriber.receive(1000, 1)))
-        assert "id-2" not in arrived
-
-
-async def _is(value: bool) -> bool:
-    return value
 
 
 async def test_a_line_that_is_cut_is_made_anew(lined: SharedSettings, line: Line) -> None:
@@ -196,11 +81,11 @@ async def test_a_silent_line_ends_in_an_error_and_a_new_line(lined: SharedSettin
 async def test_a_refusing_line_makes_the_publisher_unready_at_once(lined: SharedSettings, line: Line) -> None:
     async with open_publisher(lined) as publisher:
         line.cut(refuse=True)
-        await eventually(lambda: _is(not publisher.ready))
+        await eventually(lambda: holds(not publisher.ready))
         with pytest.raises(StreamUnavailable):
             await publisher.publish("raw", some(1))
         line.mend()
-        await eventually(lambda: _is(publisher.ready))
+        await eventually(lambda: holds(publisher.ready))
 
 
 async def test_queues_that_somebody_deletes_are_declared_anew(rabbitmq: RabbitmqSettings) -> None:
