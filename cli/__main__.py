@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import bad_rows, configuration, db, enrichments, queue, schema
+from cli import bad_rows, configuration, db, dead, enrichments, queue, schema
 from cli.load import load
 from cli.ready import ready
 from shared import telemetry
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bad_rows.app, name="bad-rows")
+app.add_typer(dead.app, name="dead")
 app.add_typer(configuration.app, name="settings")
 app.add_typer(schema.app, name="schema")
 app.add_typer(queue.app, name="queue")
