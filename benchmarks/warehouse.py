@@ -17,6 +17,7 @@ from loader.warehouse.clickhouse import INSERT_SETTINGS, ClickHouse
 from loader.warehouse.contract import Column
 from loader.warehouse.embedded import open_engine, raise_file_limit
 from loader.warehouse.embedded_engine import Engine
+from loader.warehouse.embedded_statement import Insert
 from loader.warehouse.settings import ConfigurationSettings, EmbeddedSettings
 
 #: Rows of one INSERT.
@@ -91,11 +92,11 @@ def _timed(engine: Engine, inserts: list[bytes]) -> float:
     for insert in inserts:
         with engine.connect() as connection:
             connection.set([(name, str(value)) for name, value in INSERT_SETTINGS.items()])
-            insertion = connection.insert(
-                f"INSERT INTO {target} SETTINGS insert_deduplication_token = '{uuid4().hex}'", "TSVWithNames"
-            )
+            token = f"SETTINGS insert_deduplication_token = '{uuid4().hex}'"
+            insertion = connection.insert(Insert(f"INSERT INTO {target}", token, "TSVWithNames", 0))
             insertion.append(insert)
             insertion.finish()
+            insertion.close()
     return time.perf_counter() - start
 
 

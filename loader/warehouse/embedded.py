@@ -87,7 +87,7 @@ def open_engine(folder: Path, settings: EmbeddedSettings) -> Engine:
     config = folder / "config.xml"
     config.write_text(_config(settings))
     try:
-        return Engine(folder / "data", {"config-file": str(config), "implicit_select": "0"})
+        return Engine(folder / "data", folder / "spool", {"config-file": str(config), "implicit_select": "0"})
     except EngineError as error:
         raise Misconfigured(f"the embedded ClickHouse can't open {folder}: {error.text}") from error
 

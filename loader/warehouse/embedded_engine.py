@@ -6,29 +6,29 @@ without leaking them into the next request (a connection that failed leaks even 
 """
 
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, cast
+from typing import IO, Any, NamedTuple, Protocol, Self, cast
 
 from chdb.session import Session
+
+from loader.warehouse.embedded_statement import Insert
 
 _DECOMPRESS = "SELECT data FROM file({name:String}, 'RawBLOB', 'data String', {method:String})"
 _CODE = re.compile(r"Code: (\d+)\. ")
 
-
-class _Inserter(Protocol):
-    def append(self, data: bytes) -> None: ...
-    def finish(self) -> Any: ...
-    def cancel(self) -> None: ...
+#: What the engine adds to a message because data came from a file: noise to the client, who sent none.
+_SPOOL_FILE = re.compile(r" ?\(in file/uri [^)]*\):?|: data for INSERT was parsed from file")
+_REPEATED = re.compile(r"^(Code: \d+\. DB::Exception: )(?=Code: \d+\. DB::Exception: )")
 
 
 class _Session(Protocol):
     """What we use of chdb's Session, which carries no types."""
 
     def query(self, sql: str, fmt: str) -> Any: ...
-    def send_insert(self, query: str, fmt: str) -> _Inserter: ...
     def close(self) -> None: ...
 
 
@@ -41,7 +41,8 @@ class EngineError(Exception):
     def __init__(self, text: str) -> None:
         found = _CODE.search(text)
         self.code = int(found[1]) if found else 1002
-        self.text = text[found.start() :].strip() if found else f"Code: 1002. DB::Exception: {text.strip()}"
+        plain = _SPOOL_FILE.sub("", text[found.start() :] if found else f"Code: 1002. DB::Exception: {text}")
+        self.text = _REPEATED.sub("", plain).strip()
         super().__init__(self.text)
 
 
@@ -63,8 +64,13 @@ class Answer(NamedTuple):
 class Engine:
     """The engine on one data folder, from construction to `close`."""
 
-    def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
-        """options: what `clickhouse local` takes as arguments. Raises EngineError."""
+    def __init__(self, folder: Path, spool: Path, options: Mapping[str, str]) -> None:
+        """folder: of the data. spool: of inserts on their way; what is left in it is of no use to anybody.
+        options: what `clickhouse local` takes as arguments. Raises EngineError."""
+        self._spool = spool
+        spool.mkdir(exist_ok=True)
+        for left in spool.iterdir():
+            left.unlink()
         arguments = "&".join(f"{name}={value}" for name, value in options.items())
         self._location = f"{folder}?{arguments}"
         self._root = self._session()
@@ -74,11 +80,11 @@ class Engine:
         self.version, self.timezone = answer.split()
 
     def connect(self) -> "Connection":
-        return Connection(self._session())
+        return Connection(self._session(), self._spool)
 
     def decompress(self, data: bytes, method: str) -> bytes:
         """Undo a compression that the engine knows (lz4, xz, bz2, …). Raises EngineError."""
-        with tempfile.NamedTemporaryFile(prefix="evnt-body-") as file, self.connect() as connection:
+        with _spooled(self._spool) as file, self.connect() as connection:
             file.write(data)
             file.flush()
             connection.set([("param_name", file.name), ("param_method", method)])
@@ -97,8 +103,9 @@ class Engine:
 class Connection:
     """State of one client: database, settings, parameters. Serves one call at a time."""
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: _Session, spool: Path) -> None:
         self._session = session
+        self._spool = spool
 
     def use(self, database: str) -> None:
         self.run(f"USE `{database.replace('`', '``')}`", "Null")
@@ -125,12 +132,9 @@ class Connection:
         )
         return Answer(result.bytes(), progress)
 
-    def insert(self, statement: str, input_format: str) -> "Insertion":
-        """Begin an INSERT, given without its FORMAT clause. Raises EngineError."""
-        try:
-            return Insertion(self._session.send_insert(statement, input_format))
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
+    def insert(self, insert: Insert) -> "Insertion":
+        """Begin an INSERT. Raises EngineError."""
+        return Insertion(self, insert, _spooled(self._spool))
 
     def close(self) -> None:
         self._session.close()
@@ -145,30 +149,46 @@ class Connection:
 
 
 class Insertion:
-    """Data on its way into a table; nothing of it counts before `finish`."""
+    """Data on its way into a table; nothing of it counts before `finish`.
 
-    def __init__(self, inserter: _Inserter) -> None:
-        self._inserter = inserter
+    It goes through a file. chdb's streaming insert would save that, but answers with success where the disk is full
+    and nothing was stored; a whole statement with its data inline costs ten times as much.
+    """
+
+    def __init__(self, connection: Connection, insert: Insert, file: IO[bytes]) -> None:
+        self._connection = connection
+        self._insert = insert
+        self._file = file
 
     def append(self, data: bytes) -> None:
-        try:
-            self._inserter.append(data)
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
+        with _disk():
+            self._file.write(data)
 
     def finish(self) -> Progress:
-        try:
-            result = self._inserter.finish()
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
-        return Progress(written_rows=result.rows_written, written_bytes=result.bytes_written, elapsed_s=result.elapsed)
+        """Store what was appended, all or none. Raises EngineError."""
+        with _disk():
+            self._file.flush()
+        insert = self._insert
+        source = f"FROM INFILE {quoted(self._file.name)} {insert.settings} FORMAT {insert.format}"
+        return self._connection.run(f"{insert.statement} {source}", "Null").progress
 
-    def cancel(self) -> None:
-        """Forget what was appended; does nothing after `finish`."""
-        try:
-            self._inserter.cancel()
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
+    def close(self) -> None:
+        """Forget the data."""
+        self._file.close()
+
+
+def _spooled(folder: Path) -> IO[bytes]:
+    with _disk():
+        return NamedTemporaryFile(dir=folder)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        text = f"Code: 243. DB::Exception: Can't keep the data of the insert: {error.strerror}. (NOT_ENOUGH_SPACE)"
+        raise EngineError(text) from error
 
 
 def quoted(text: str) -> str:

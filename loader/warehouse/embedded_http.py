@@ -59,6 +59,8 @@ _NOT_SETTINGS = frozenset(
 #: Content-Encoding that the engine undoes; aiohttp undoes gzip and deflate by itself.
 _ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy"})
 
+_NOT_TEXT = EngineError("Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)")
+
 T = TypeVar("T")
 
 
@@ -129,9 +131,9 @@ class ClickHouseHttp:
             text += b"\n"
         elif request.method in {"GET", "HEAD"}:
             return await self._ok(request)
-        head = b"" if text and insert_in(text) else await _statement_bytes(body)
+        head = b"" if text and _insert_in(text) else await _statement_bytes(body)
         text += head
-        insert = insert_in(text)
+        insert = _insert_in(text)
         if insert is None:
             return await self._run(request, call, text + await _rest(body, MOST_STATEMENT_BYTES - len(text)))
         return await self._insert(request, call, insert, _prepended(text[insert.data_at :], body))
@@ -172,8 +174,8 @@ class ClickHouseHttp:
     def _begin(self, held: ExitStack, call: _Call, insert: Insert) -> Insertion:
         connection = held.enter_context(self._sessions.lend(call.session_id, call.session_timeout_s))
         held.enter_context(_configured(connection, call, read_only=False))
-        insertion = connection.insert(_decoded(insert.statement), insert.format)
-        held.callback(insertion.cancel)
+        insertion = connection.insert(insert)
+        held.callback(insertion.close)
         return insertion
 
     async def _decoded(self, encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -241,7 +243,14 @@ def _decoded(statement: bytes) -> str:
     try:
         return statement.decode()
     except UnicodeDecodeError as error:
-        raise EngineError("Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)") from error
+        raise _NOT_TEXT from error
+
+
+def _insert_in(text: bytes) -> Insert | None:
+    try:
+        return insert_in(text)
+    except UnicodeDecodeError as error:
+        raise _NOT_TEXT from error
 
 
 async def _blocks(request: web.Request) -> AsyncIterator[bytes]:

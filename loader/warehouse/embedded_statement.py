@@ -27,9 +27,13 @@ _INPUT = re.compile(rb"\binput\s*\(", re.IGNORECASE)
 
 
 class Insert(NamedTuple):
-    """An INSERT that takes data: the statement up to its format, the format, and where in the text data begins."""
+    """An INSERT that takes data.
 
-    statement: bytes
+    statement: up to its settings. settings: `SETTINGS …` or nothing. data_at: where in the text data begins.
+    """
+
+    statement: str
+    settings: str
     format: str
     data_at: int
 
@@ -48,17 +52,23 @@ class _Token(NamedTuple):
 
 
 def insert_in(text: bytes) -> Insert | None:
-    """The INSERT that `text` begins with, if it takes data; None for everything else, INSERT … SELECT included."""
+    """The INSERT that `text` begins with, if it takes data; None for everything else, INSERT … SELECT included.
+
+    Raises UnicodeDecodeError where the statement is no text.
+    """
     tokens = _tokens(text)
     if next(tokens, _Token(b"", 0, 0)).text != b"INSERT":
         return None
+    settings_at = None
     for token in tokens:
         if token.text in {b"SELECT", b"WITH", b"FROM", b"WATCH", b";"}:
             return None
+        if token.text == b"SETTINGS":
+            settings_at = token.start
         if token.text == b"VALUES":
-            return Insert(text[: token.start], "Values", token.end)
+            return _insert(text, settings_at, token, b"Values", token.end)
         if token.text == b"FORMAT":
-            return _formatted(text, token, next(tokens, None))
+            return _formatted(text, settings_at, token, next(tokens, None))
     return None
 
 
@@ -71,14 +81,20 @@ def inspect(text: bytes) -> Statement:
     return Statement(_answer_format(text, tokens), _refusal(text, words))
 
 
-def _formatted(text: bytes, keyword: _Token, name: _Token | None) -> Insert | None:
+def _formatted(text: bytes, settings_at: int | None, keyword: _Token, name: _Token | None) -> Insert | None:
     if name is None:
         return None
-    statement, end = text[: keyword.start], name.end
-    if settings := _SETTINGS.match(text, end):
-        statement, end = statement + settings[1], settings.end()
-    before = _BEFORE_DATA.match(text, end)
-    return Insert(statement, text[name.start : name.end].decode("ascii", "replace"), before.end() if before else end)
+    end = name.end
+    late = _SETTINGS.match(text, end)
+    before = _BEFORE_DATA.match(text, late.end() if late else end)
+    insert = _insert(text, settings_at, keyword, text[name.start : end], before.end() if before else end)
+    return insert._replace(settings=late[1].decode()) if late else insert
+
+
+def _insert(text: bytes, settings_at: int | None, keyword: _Token, format_: bytes, data_at: int) -> Insert:
+    """settings_at: where SETTINGS stands, before the format; None where there are none."""
+    end = keyword.start if settings_at is None else settings_at
+    return Insert(text[:end].decode(), text[end : keyword.start].decode(), format_.decode(), data_at)
 
 
 def _answer_format(text: bytes, tokens: list[_Token]) -> str | None:

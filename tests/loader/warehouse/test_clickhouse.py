@@ -171,6 +171,20 @@ async def test_a_server_that_is_away_is_unavailable(open_warehouse: Open) -> Non
             await call
 
 
+async def test_an_insert_that_fails_when_it_is_written_is_never_counted_as_stored(
+    open_warehouse: Open, clickhouse: Server, database: str
+) -> None:
+    warehouse = open_warehouse()
+    await warehouse.prepare()
+    full = "min_free_disk_bytes_to_perform_insert = 1000000000000000000"
+    clickhouse.query(f"ALTER TABLE {database}.events MODIFY SETTING {full}")
+    with pytest.raises(Unavailable, match="NOT_ENOUGH_SPACE"):
+        await warehouse.insert("events", body(event(0)), "one")
+    clickhouse.query(f"ALTER TABLE {database}.events RESET SETTING min_free_disk_bytes_to_perform_insert")
+    assert await warehouse.insert("events", body(event(0)), "one") == 1
+    assert await count(warehouse, f"{database}.events") == 1
+
+
 @pytest.mark.parametrize("sections", [{"insert": {"mode": "async"}}, {"connection": {"compression": "gzip"}}])
 async def test_other_ways_to_insert(
     open_warehouse: Open, database: str, sections: dict[str, dict[str, object]]

@@ -15,8 +15,8 @@ from loader.warehouse.embedded_statement import insert_in, inspect
         ("INSERT INTO t FORMAT TSV\n\nx", "INSERT INTO t ", "TSV", "\nx"),
         ("INSERT INTO t FORMAT CSV;\n1", "INSERT INTO t ", "CSV", "1"),
         ("INSERT INTO t FORMAT JSONEachRow {}", "INSERT INTO t ", "JSONEachRow", "{}"),
-        ("INSERT INTO t SETTINGS a = 'FORMAT' FORMAT CSV\n1", "INSERT INTO t SETTINGS a = 'FORMAT' ", "CSV", "1"),
-        ("INSERT INTO t FORMAT CSV SETTINGS a = 1, b='x'\n1", "INSERT INTO t SETTINGS a = 1, b='x'", "CSV", "1"),
+        ("INSERT INTO t SETTINGS a = 'FORMAT' FORMAT CSV\n1", "INSERT INTO t ", "CSV", "1"),
+        ("INSERT INTO t FORMAT CSV SETTINGS a = 1, b='x'\n1", "INSERT INTO t ", "CSV", "1"),
         ("-- FORMAT\n/* VALUES */INSERT INTO `format` FORMAT CSV\n1", None, "CSV", "1"),
         ('INSERT INTO t (`values`, "format") FORMAT Native\n', None, "Native", ""),
         ("INSERT INTO FUNCTION file('FORMAT', 'CSV') FORMAT TSV\n1", None, "TSV", "1"),
@@ -25,8 +25,23 @@ from loader.warehouse.embedded_statement import insert_in, inspect
 def test_data_begins_behind_the_format(text: str, statement: str | None, format_: str, data: str) -> None:
     insert = insert_in(text.encode())
     assert insert is not None
-    assert insert.statement.decode() == (statement if statement is not None else insert.statement.decode())
+    assert statement in (None, insert.statement)
     assert (insert.format, text.encode()[insert.data_at :].decode()) == (format_, data)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("INSERT INTO t FORMAT CSV\n1", ""),
+        ("INSERT INTO t SETTINGS a = 'FORMAT' FORMAT CSV\n1", "SETTINGS a = 'FORMAT' "),
+        ("INSERT INTO t FORMAT CSV SETTINGS a = 1, b='x'\n1", "SETTINGS a = 1, b='x'"),
+        ("INSERT INTO t SETTINGS a = 1 VALUES (1)", "SETTINGS a = 1 "),
+    ],
+)
+def test_settings_stand_before_or_behind_the_format(text: str, settings: str) -> None:
+    insert = insert_in(text.encode())
+    assert insert is not None
+    assert insert.settings == settings
 
 
 @pytest.mark.parametrize(

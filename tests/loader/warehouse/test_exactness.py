@@ -185,7 +185,7 @@ class Table:
     async def _store(self, lines: bytes, rows: int) -> None:
         chunk = read(lines)
         assert not chunk.bad
-        layout = await self._columns.layout(chunk.context_keys(), chunk.event_keys())
+        layout = await self._columns.layout(chunk.context_keys, chunk.event_keys)
         insert = body.header(layout) + body.rows(chunk, layout)
         assert await self._warehouse.insert("events", insert, sha256(insert).hexdigest()) == rows
 
