@@ -17,6 +17,7 @@ from enricher.entities import (
     Checked,
     check_contexts,
     check_event,
+    conform,
     contexts_text,
     event_text,
     recheck,
@@ -144,7 +145,7 @@ def _report(event: Event, enrichment: Enrichment | None, failures: Sequence[Fail
 def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, cached: Cached) -> Questions:
     """Derived contexts first, then lengths, then what enrichments replaced."""
     draft = event.draft
-    if draft.derived:
+    if draft.derived and not conform(draft.derived, cached):
         checked = yield from recheck("derived_contexts", draft.derived, cached)
         draft.derived = checked.entities
         event.made += checked.violations

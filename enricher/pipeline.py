@@ -15,6 +15,7 @@ from enricher.badrows import BadRow, BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Query
 from enricher.entities import Cached, judge, uris
 from enricher.event import Event, check, conclude, enrich, map_parameters
+from enricher.iglu.contract import Resolution
 from enricher.limits import AtomicLimits
 from enricher.mapping import AtomicError
 from enricher.request import Request, read
@@ -97,7 +98,10 @@ class Pipeline:
         batch = _Batch(message_id, format_timestamp(etl_ms), self._enrichments(), rows, Outcome())
         for position, payload in enumerate(decode(body)):
             batch.outcome.payloads += 1
-            yield from _isolated(self._payload(payload, position, batch), payload.record, batch)
+            try:
+                yield from self._payload(payload, position, batch)
+            except Exception as bug:  # noqa: BLE001 - whatever it is, the record is kept with it
+                batch.outcome.bad.append(rows.generic_error(bug, payload.record))
         return batch.outcome
 
     def _payload(self, payload: CollectorPayload | Damaged, position: int, batch: _Batch) -> _Questions:
@@ -115,8 +119,10 @@ class Pipeline:
         for index, parameters in enumerate(events):
             batch.outcome.events += 1
             draft = Draft(defaults.copy(), parameters, request.payload, request.headers)
-            event_id = f"{position}.{index}"
-            yield from _isolated(self._event(draft, request, event_id, batch), request.payload.record, batch)
+            try:
+                yield from self._event(draft, request, f"{position}.{index}", batch)
+            except Exception as bug:  # noqa: BLE001 - a bug on one event's way costs that event, not its siblings
+                batch.outcome.bad.append(batch.rows.generic_error(bug, request.payload.record))
 
     def _adapt(self, request: Request) -> Generator[Query, Any, list[Parameters] | tuple[Message | Violation, ...]]:
         """The events of a request, or why there are none."""
@@ -127,18 +133,13 @@ class Pipeline:
         adapted = adapter(request, Limits(self._options.json_depth))
         if isinstance(adapted, Refusal):
             return adapted.messages
-        return (yield from self._open(adapted)) if isinstance(adapted, Envelope) else adapted
-
-    def _open(self, envelope: Envelope) -> Generator[Query, Any, list[Parameters] | tuple[Violation]]:
-        resolution = self._cached(envelope.schema)
+        if not isinstance(adapted, Envelope):
+            return adapted
+        resolution = self._cached(adapted.schema)
         if resolution is None:
-            resolution = yield Query("schema", envelope.schema)
-        invalid = judge("body", SelfDescribing(envelope.schema, envelope.data), resolution, None)
-        if invalid is not None:
-            return (invalid,)
-        if not matches(envelope.criterion, envelope.schema):
-            return (CriterionMismatch("body", envelope.schema, envelope.criterion.text, envelope.data),)
-        return envelope.events()
+            resolution = yield Query("schema", adapted.schema)
+        violation = _envelope_violation(adapted, resolution)
+        return adapted.events() if violation is None else (violation,)
 
     def _event(self, draft: Draft, request: Request, event_id: str, batch: _Batch) -> _Questions:
         event, options = Event(draft), self._options
@@ -185,12 +186,12 @@ class Pipeline:
             batch.outcome.side += 1
 
 
-def _isolated(steps: _Questions, record: bytes, batch: _Batch) -> _Questions:
-    """A bug on one event's way costs that event, not its siblings, and not the process."""
-    try:
-        yield from steps
-    except Exception as bug:  # noqa: BLE001 - whatever it is, the record is kept with it
-        batch.outcome.bad.append(batch.rows.generic_error(bug, record))
+def _envelope_violation(envelope: Envelope, resolution: Resolution) -> Violation | None:
+    """Validity comes before the question whether this is the right kind of envelope."""
+    invalid = judge("body", SelfDescribing(envelope.schema, envelope.data), resolution, None)
+    if invalid is not None or matches(envelope.criterion, envelope.schema):
+        return invalid
+    return CriterionMismatch("body", envelope.schema, envelope.criterion.text, envelope.data)
 
 
 def _impossible(draft: Draft) -> list[AtomicError]:

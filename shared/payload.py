@@ -50,6 +50,7 @@ class Damaged:
 _PLACES = {100: 1, 200: 2, 210: 3, 220: 4, 300: 5, 310: 6, 320: 7, 330: 8, 340: 9, 350: 10, 360: 11, 400: 12, 410: 13}
 _PLACES |= {31337: 0}
 _TIMESTAMP, _HEADERS = 200, 350
+_TIMESTAMP_PLACE = _PLACES[_TIMESTAMP]
 _TEXTS = {identifier: place for identifier, place in _PLACES.items() if identifier not in (_TIMESTAMP, _HEADERS)}
 _RECORD = 14
 
@@ -177,7 +178,7 @@ def decode(buffer: bytes) -> Iterator[CollectorPayload | Damaged]:
 
 def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
     values: list[Any] = [None] * 15
-    values[_PLACES[_TIMESTAMP]] = 0
+    values[_TIMESTAMP_PLACE] = 0
     offset, size = start, len(buffer)
     unpack, texts = _STRING_FIELD.unpack_from, _TEXTS
     try:
@@ -192,6 +193,11 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
                 if place is not None:
                     values[place] = str(buffer[offset:end], "utf-8", "replace")
                 offset = end
+            elif kind == _I64:
+                _, identifier, number = _I64_FIELD.unpack_from(buffer, offset)
+                offset += 11
+                if identifier == _TIMESTAMP:
+                    values[_TIMESTAMP_PLACE] = number
             else:
                 offset = _read_other(buffer, offset, values)
     except (IndexError, struct.error):
@@ -203,11 +209,8 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
 
 
 def _read_other(buffer: bytes, offset: int, values: list[Any]) -> int:
-    """Read the timestamp or the headers, skip any other field; the offset behind it."""
+    """Read the headers, skip any other field; the offset behind it."""
     kind, identifier = _FIELD.unpack_from(buffer, offset)
-    if identifier == _TIMESTAMP and kind == _I64:
-        values[_PLACES[_TIMESTAMP]] = _I64_FIELD.unpack_from(buffer, offset)[2]
-        return offset + _I64_FIELD.size
     if identifier == _HEADERS and kind == _LIST:
         _, _, item, count = _LIST_FIELD.unpack_from(buffer, offset)
         if item == _STRING or count == 0:

@@ -12,6 +12,7 @@ from shared.schema import SchemaCriterion
 
 PAYLOAD_DATA = SchemaCriterion("com.snowplowanalytics.snowplow", "payload_data", "jsonschema", 1, 0)
 
+_TEXTS = frozenset((str,))
 _CONTROLS = bytes(range(32))
 _CONTENT_TYPES = ("application/json", "application/json; charset=utf-8", "application/json; charset=UTF-8")
 _EXPECTED = f"expected one of {', '.join(_CONTENT_TYPES)}"
@@ -85,7 +86,9 @@ def _has_controls(text: str) -> bool:
 
 def _holds_only_texts(value: Any) -> bool:
     """Whether this is `{schema, data: [{…: text}]}` and nothing else, so that no number can be in the text."""
-    match value:
-        case {"schema": str(), "data": [*events]} if len(value) == 2:
-            return all(type(event) is dict and set(map(type, event.values())) <= {str} for event in events)
-    return False
+    if type(value) is not dict or len(value) != 2 or type(value.get("schema")) is not str:
+        return False
+    events = value.get("data")
+    if type(events) is not list:
+        return False
+    return all([type(event) is dict and _TEXTS.issuperset(map(type, event.values())) for event in events])
