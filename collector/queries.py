@@ -4,8 +4,9 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
-#: What no URI can carry, however lenient the reader is.
-_UNWRITABLE = re.compile(rb"[\x00-\x20\x7f]")
+#: What no URI can carry, however lenient the reader is; and all the rest, by deleting which they are found quickly.
+_UNWRITABLE = bytes(range(0x21)) + b"\x7f"
+_WRITABLE = bytes(set(range(256)) - set(_UNWRITABLE))
 
 _RULE = "expected '+', query-char, pct-encoded, '=', '&' or 'EOI'"
 
@@ -31,11 +32,11 @@ def parameters(query: bytes | None) -> dict[str, str]:
 
 def complaint(query: bytes | None) -> str | None:
     """Why a query string can't stand in a URI; None when it can. Anything but spaces and controls is let through."""
-    if not query or (found := _UNWRITABLE.search(query)) is None:
+    if not query or not (found := query.translate(None, _WRITABLE)):
         return None
-    text, column = query.decode("utf-8", "replace"), found.start()
+    text, column = query.decode("utf-8", "replace"), query.index(found[:1])
     place = f"(line 1, column {column + 1}): {text}\n{' ' * column}^"
-    return f"Illegal query: Invalid input {found[0].decode()!r}, {_RULE} {place}"
+    return f"Illegal query: Invalid input {found[:1].decode()!r}, {_RULE} {place}"
 
 
 @lru_cache(maxsize=16)

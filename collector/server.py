@@ -59,7 +59,7 @@ class Connection(web.RequestHandler):
         elif self._head_deadline is None:
             self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio's own promise: True keeps the way back open
         """A client that says it is done still gets the answers to what it has sent completely."""
         current = self._current_request
         payloads = [payload for _, payload in self._messages] + ([current.content] if current is not None else [])
