@@ -91,4 +91,4 @@ def _holds_only_texts(value: Any) -> bool:
     events = value.get("data")
     if type(events) is not list:
         return False
-    return all([type(event) is dict and _TEXTS.issuperset(map(type, event.values())) for event in events])
+    return all(type(event) is dict and _TEXTS.issuperset(map(type, event.values())) for event in events)
