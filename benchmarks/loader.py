@@ -39,7 +39,7 @@ CHUNK_ROWS = 500
 TARGET, ENGINE_TARGET = 22_000, 0.8
 
 #: Turns of engine and loader.
-ROUNDS = 3
+ROUNDS = 2
 
 _WRAPPER = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
 
@@ -50,7 +50,7 @@ def main() -> None:
     print(f"{len(chunks)} chunks of {CHUNK_ROWS} lines, {len(chunks[0]) // CHUNK_ROWS:,} bytes a line")
     steps(chunks[:20])
     uvloop.run(swallowed(chunks))
-    uvloop.run(embedded(events // 2))
+    uvloop.run(embedded(events))
 
 
 # --- The events ---
@@ -199,7 +199,7 @@ def steps(chunks: Sequence[bytes]) -> None:
 async def layout_of(taken: Sequence[chunk.Chunk]) -> body.Layout:
     async with Swallower.running(0) as warehouse:
         columns = TableColumns(warehouse, "events", no_documents, 300)
-        contexts = set[bytes]().union(*(one.context_keys() for one in taken))
+        contexts = set[bytes]().union(*(one.context_keys for one in taken))
         return await columns.layout(contexts, set())
 
 

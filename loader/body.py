@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from loader.chunk import Chunk, Entity
+from loader.chunk import Chunk
+from loader.entities import DATA
 from shared.event import FIELDS
 
 #: The 128 atomic columns, in the order of the enriched line.
@@ -59,8 +60,8 @@ def rows(chunk: Chunk, layout: Layout) -> bytes:
         row = blank.copy()
         row[0] = atomic
         _put_contexts(row, entities, contexts)
-        if event[0]:
-            _put_event(row, event[2], events[event[0]])
+        if event:
+            _put_event(row, event, events)
         lines.append(b"\t".join(row))
     return b"\n".join((*lines, b""))
 
@@ -72,10 +73,11 @@ def _targets(slots: Mapping[bytes, Slot]) -> dict[bytes, _Target]:
     }
 
 
-def _put_contexts(row: list[bytes], entities: Iterable[Entity], targets: Mapping[bytes, _Target]) -> None:
+def _put_contexts(row: list[bytes], entities: Iterable[bytes], targets: Mapping[bytes, _Target]) -> None:
     """Put entities into their columns, arrays of quoted objects."""
     caught = []
-    for key, _, data in entities:
+    for entity in entities:
+        key, _, data = entity.partition(DATA)
         place, opening, inside = targets[key]
         item = opening + data[1:] if data[:2] == b'{"' else _unusual(opening, data)
         if inside:
@@ -95,8 +97,9 @@ def _put_caught(row: list[bytes], caught: Sequence[tuple[int, str, bytes]]) -> N
     row[caught[0][0]] = b"{%b}" % b",".join(b'"%b":[%b]' % (key.encode(), b",".join(arrays[key])) for key in arrays)
 
 
-def _put_event(row: list[bytes], data: bytes, target: _Target) -> None:
-    place, opening, inside = target
+def _put_event(row: list[bytes], event: bytes, targets: Mapping[bytes, _Target]) -> None:
+    key, _, data = event.partition(DATA)
+    place, opening, inside = targets[key]
     item = opening + data[1:] if data[:2] == b'{"' else _unusual(opening, data)
     row[place] = b'{"%b":%b}' % (inside.encode(), item) if inside else item
 

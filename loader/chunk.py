@@ -7,6 +7,7 @@ looked at one by one. Nothing is decoded or serialised again.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from loader import cells, entities
@@ -14,9 +15,6 @@ from shared.event import FIELDS, INDEX, WIDTH
 from shared.schema import InvalidIgluUri, SchemaKey
 
 T = TypeVar("T")
-
-#: One entity: its schema without `iglu:`, a separator, its data (JSON, escaped for quoted text in TSV).
-Entity = tuple[bytes, bytes, bytes]
 
 _CONTEXTS, _EVENT, _DERIVED = INDEX["contexts"], INDEX["unstruct_event"], INDEX["derived_contexts"]
 _EVENT_ID, _FINGERPRINT, _COLLECTED = INDEX["event_id"], INDEX["event_fingerprint"], INDEX["collector_tstamp"]
@@ -39,14 +37,17 @@ class BadLine(NamedTuple):
 class Chunk:
     """The storable lines of a message, column-wise; every sequence has one item a line, in order.
 
-    atomic: the 128 atomic cells as escaped TSV. contexts: the entities of `contexts` and `derived_contexts`.
-    events: the self-describing event, with an empty schema where there is none. body: the lines as they came.
+    body: the lines as they came. atomic: the 128 atomic cells as escaped TSV. contexts: the entities of `contexts` and
+    `derived_contexts`, and events: the self-describing event or b"", as `entities` cuts them. context_keys, event_keys:
+    their schemas, without `iglu:`; there may be more than occur.
     """
 
     body: bytes
     atomic: list[bytes]
-    contexts: list[list[Entity]]
-    events: list[Entity]
+    contexts: list[list[bytes]]
+    events: list[bytes]
+    context_keys: frozenset[bytes]
+    event_keys: frozenset[bytes]
     event_ids: list[bytes]
     fingerprints: list[bytes]
     collected: list[bytes]
@@ -71,19 +72,13 @@ class Chunk:
             picked(self.atomic),
             picked(self.contexts),
             picked(self.events),
+            self.context_keys,
+            self.event_keys,
             picked(self.event_ids),
             picked(self.fingerprints),
             picked(self.collected),
             [],
         )
-
-    def context_keys(self) -> set[bytes]:
-        """The schemas of its entities, without `iglu:`."""
-        return {entity[0] for row in self.contexts for entity in row}
-
-    def event_keys(self) -> set[bytes]:
-        """The schemas of its self-describing events, without `iglu:`."""
-        return {event[0] for event in self.events} - {b""}
 
 
 def read(body: bytes, careful: bool = False) -> Chunk:
@@ -116,30 +111,41 @@ def failure_of(line: bytes) -> dict[str, Any] | None:
 
 def _json_errors(row: Sequence[bytes]) -> list[dict[str, Any]]:
     found = []
-    for place, cut in ((_CONTEXTS, _cut_contexts), (_EVENT, _cut_events), (_DERIVED, _cut_contexts)):
+    for place, cut in ((_CONTEXTS, _contexts_of), (_EVENT, _event_of), (_DERIVED, _contexts_of)):
         try:
-            cut([row[place]], careful=True)
+            _keys(cut(row[place]))
         except entities.NotSelfDescribing as error:
             found.append(cells.invalid_value(FIELDS[place].name, row[place], str(error)))
     return found
 
 
+def _contexts_of(cell: bytes) -> list[bytes]:
+    return entities.contexts([cell], careful=True)[0]
+
+
+def _event_of(cell: bytes) -> list[bytes]:
+    return entities.events([cell], careful=True)
+
+
 def _read(body: bytes, careful: bool) -> Chunk | None:
     if not body:
-        return Chunk(b"", [], [], [], [], [], [], [])
+        return Chunk(b"", [], [], [], frozenset(), frozenset(), [], [], [], [])
     flat = body.replace(b"\n", _BREAK).split(b"\t")
     if not _regular(flat) or not cells.sound(flat, _STRIDE):
         return None
     try:
-        contexts = _cut_contexts(flat[_CONTEXTS::_STRIDE], careful)
-        derived = _cut_contexts(flat[_DERIVED::_STRIDE], careful)
-        events = _cut_events(flat[_EVENT::_STRIDE], careful)
+        contexts = entities.contexts(flat[_CONTEXTS::_STRIDE], careful)
+        for row, derived in zip(contexts, entities.contexts(flat[_DERIVED::_STRIDE], careful), strict=True):
+            row.extend(derived)
+        events = entities.events(flat[_EVENT::_STRIDE], careful)
+        context_keys, event_keys = _keys(chain.from_iterable(contexts)), _keys(events)
     except entities.NotSelfDescribing:
         return None
     event_ids, fingerprints = flat[_EVENT_ID::_STRIDE], flat[_FINGERPRINT::_STRIDE]
     collected = flat[_COLLECTED::_STRIDE]
-    both = [tracked + added for tracked, added in zip(contexts, derived, strict=True)]
-    return Chunk(body, _atomic(flat), both, events, event_ids, fingerprints, collected, [])
+    return Chunk(
+        body, _atomic(flat), contexts, events, context_keys, event_keys, event_ids, fingerprints, collected, []
+    )
 
 
 def _regular(flat: Sequence[bytes]) -> bool:
@@ -155,18 +161,12 @@ def _atomic(flat: list[bytes]) -> list[bytes]:
     return b"\t".join(flat).replace(b"\\", b"\\\\").split(_BREAK)
 
 
-def _cut_contexts(column: Sequence[bytes], careful: bool) -> list[list[Entity]]:
-    rows = [[piece.partition(entities.DATA) for piece in row] for row in entities.contexts(column, careful)]
-    for key in {entity[0] for row in rows for entity in row}:
+def _keys(found: Iterable[bytes]) -> frozenset[bytes]:
+    """The schemas of entities. Raises NotSelfDescribing where one is none."""
+    keys = frozenset([entity.partition(entities.DATA)[0] for entity in found]) - {b""}
+    for key in keys:
         schema_key(key)
-    return rows
-
-
-def _cut_events(column: Sequence[bytes], careful: bool) -> list[Entity]:
-    rows = [piece.partition(entities.DATA) for piece in entities.events(column, careful)]
-    for key in {entity[0] for entity in rows} - {b""}:
-        schema_key(key)
-    return rows
+    return keys
 
 
 @lru_cache(maxsize=4096)

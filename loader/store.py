@@ -80,8 +80,8 @@ class EventStore:
                 await self._drop_hint(*hint)
 
     async def _attempt(self, chunks: Sequence[Chunk]) -> None:
-        contexts = set[bytes]().union(*(chunk.context_keys() for chunk in chunks))
-        events = set[bytes]().union(*(chunk.event_keys() for chunk in chunks))
+        contexts = set[bytes]().union(*(chunk.context_keys for chunk in chunks))
+        events = set[bytes]().union(*(chunk.event_keys for chunk in chunks))
         layout = await self._patience(lambda: self._columns.layout(contexts, events))
         parts = [body.header(layout)]
         for chunk in chunks:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from loader import cells
 from loader.body import ATOMIC, Layout, Slot, header, rows
 from loader.chunk import Chunk, failure_of, read, schema_key
+from loader.entities import DATA
 from shared.event import FIELDS, INDEX
 from shared.schema import column_suffix
 from tests.loader.lines import CONTEXTS, compact, contexts, event_id, line, table, unstruct
@@ -22,7 +23,7 @@ def layout(chunk: Chunk) -> Layout:
     """Columns for what occurs, one per schema major."""
     names: list[str] = []
 
-    def slots(family: str, keys: set[bytes]) -> dict[bytes, Slot]:
+    def slots(family: str, keys: frozenset[bytes]) -> dict[bytes, Slot]:
         found = {}
         for key in sorted(keys):
             schema = schema_key(key)
@@ -32,8 +33,8 @@ def layout(chunk: Chunk) -> Layout:
             found[key] = Slot(names.index(name), schema.version)
         return found
 
-    contexts_slots = slots("contexts", chunk.context_keys())
-    return Layout(events=slots("unstruct_event", chunk.event_keys()), contexts=contexts_slots, names=tuple(names))
+    contexts_slots = slots("contexts", chunk.context_keys)
+    return Layout(events=slots("unstruct_event", chunk.event_keys), contexts=contexts_slots, names=tuple(names))
 
 
 def insert(chunk: Chunk) -> bytes:
@@ -92,8 +93,8 @@ def test_what_has_no_column_goes_to_the_catch_all() -> None:
     )
     places = Layout(
         ("contexts", "unstruct_event"),
-        {key: Slot(0, schema_key(key).version, schema_key(key).name) for key in chunk.context_keys()},
-        {key: Slot(1, "1-0-0", "c") for key in chunk.event_keys()},
+        {key: Slot(0, schema_key(key).version, schema_key(key).name) for key in chunk.context_keys},
+        {key: Slot(1, "1-0-0", "c") for key in chunk.event_keys},
     )
     row = table(header(places) + rows(chunk, places))[0]
     assert json.loads(row["contexts"].replace("\\'", "'")) == {
@@ -101,6 +102,10 @@ def test_what_has_no_column_goes_to_the_catch_all() -> None:
         "b": [{"_schema_version": "2-0-0", "it's": True}],
     }
     assert json.loads(row["unstruct_event"]) == {"c": {"_schema_version": "1-0-0"}}
+
+
+def parts(entities: list[bytes]) -> list[tuple[bytes, bytes, bytes]]:
+    return [entity.partition(DATA) for entity in entities]
 
 
 NESTED = {"items": [{"schema": "iglu:com.acme/n/jsonschema/1-0-0", "data": {"q": 1}}] * 2}
@@ -122,17 +127,18 @@ def test_cutting_finds_the_entities_that_parsing_finds(cell: str) -> None:
     data = json.loads(cell)["data"] if cell else []
     expected = [(entity["schema"].removeprefix("iglu:"), entity["data"]) for entity in data]
     for found in (quick, careful):
-        assert [(key.decode(), json.loads(value)) for key, _, value in found[0]] == expected
+        assert [(key.decode(), json.loads(data)) for key, _, data in parts(found[0])] == expected
 
 
 def test_a_cut_inside_an_entity_leaves_what_no_json_parser_takes() -> None:
     """Only a mixed array gets there; the store refuses the row, and the careful reading has it right."""
     mixed = {"items": [{"x": 1}, {"schema": "iglu:com.acme/n/jsonschema/1-0-0", "data": {}}]}
     cell = contexts(("com.acme/a/jsonschema/1-0-0", mixed))
-    for _, _, data in read(line(contexts=cell)).contexts[0]:
+    for _, _, data in parts(read(line(contexts=cell)).contexts[0]):
         with pytest.raises(ValueError, match=r"Expecting|Extra data"):
             json.loads(data)
-    assert [json.loads(data) for _, _, data in read(line(contexts=cell), careful=True).contexts[0]] == [mixed]
+    careful = parts(read(line(contexts=cell), careful=True).contexts[0])
+    assert [json.loads(data) for _, _, data in careful] == [mixed]
 
 
 def failure(**values: str) -> Any:
@@ -256,5 +262,5 @@ JSON = st.recursive(
 def test_what_is_cut_is_what_was_there(entities: list[tuple[str, Any]]) -> None:
     for careful in (False, True):
         found = read(line(contexts=contexts(*entities)), careful).contexts[0]
-        texts = [data.decode().replace("\\'", "'").replace("\\\\", "\\") for _, _, data in found]
+        texts = [data.decode().replace("\\'", "'").replace("\\\\", "\\") for _, _, data in parts(found)]
         assert [json.loads(text) for text in texts] == [data for _, data in entities]
