@@ -84,12 +84,24 @@ def test_the_shipped_configuration_says_what_the_defaults_are() -> None:
     assert load(PipelineSettings, file=ROOT / "config/pipeline.yml", environ={}) == PipelineSettings()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "ARCHITECTURE.md",
+    *(str(file.relative_to(ROOT)) for file in ROOT.glob("docs/*.md")),
+]
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    assert [page for page in PAGES if f"({page})" not in text("README.md") and page != "README.md"] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_exists(page: str) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", text(page))
-    targets = re.findall(r"\bmake ([a-z]+)", " ".join(re.findall(r"`[^`]+`|^ *make.*$", text(page), re.MULTILINE)))
+    links = re.findall(r"\]\(([^)#:]+)[)#]", text(page))
+    targets = re.findall(r"(?:`|^)make ([a-z]+)", text(page), re.MULTILINE)
     known = re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
     assert [target for target in targets if target not in known] == []
 
 
