@@ -46,8 +46,9 @@ def cookies(text: str, names: frozenset[str]) -> Iterator[tuple[str, str | None]
     if '"' in text:
         yield from (pair for pair in _quoted_cookies(text) if pair[0] in names)
         return
-    pairs = text.partition(",")[0].split(";")
-    if not pairs[-1]:
+    text, comma, _ = text.partition(",")
+    pairs = text.split(";")
+    if not comma and not pairs[-1]:
         pairs.pop()
     for pair in pairs:
         name, equals, value = pair.partition("=")

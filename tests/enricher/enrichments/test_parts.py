@@ -1,0 +1,169 @@
+"""The pieces that several enrichments are made of."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from crawlerdetect import CrawlerDetect
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.pageviews import useragent
+from enricher.enrichments.cookie_extractor import cookies
+from enricher.enrichments.ip_lookups import float32
+from enricher.enrichments.parts.address import literal
+from enricher.enrichments.parts.crawlers import detector
+from enricher.enrichments.parts.inputs import criterion
+from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.enrichments.parts.md2 import md2
+from enricher.enrichments.parts.text import compact, tsv_safe
+from tests.enricher.enrichments.drafts import float32 as narrow
+
+DOCUMENT = {
+    "a": {"b c": [1, {"d": "x"}, [2, 3]], "e": None},
+    "list": [{"k": 1, "v": "one"}, {"k": 2, "v": "two"}],
+    "sch.ool": True,
+}
+
+PATHS = [
+    ("$", [DOCUMENT]),
+    ("$.a.e", [None]),
+    ("$.a['b c'][0]", [1]),
+    ('$["a"]["b c"][1].d', ["x"]),
+    ("$.a['b c'][-1][0]", [2]),
+    ("$.a['b c'][9]", []),
+    ("$.list[*].v", ["one", "two"]),
+    ("$.list.*.k", [1, 2]),
+    ("$.['a', 'sch.ool']", [DOCUMENT["a"], True]),
+    ("$['sch.ool']", [True]),
+    ("$.nothing.at.all", []),
+    ("$.a.e.x", []),
+    ("$.list[0:1].k", [1]),
+    ("$..k", [1, 2]),
+    ("$.list[?(@.k==2)].v", ["two"]),
+]
+
+
+@pytest.mark.parametrize(("path", "hits"), PATHS)
+def test_what_a_path_hits(path: str, hits: list[Any]) -> None:
+    assert compiled(path).find(DOCUMENT) == hits
+
+
+@pytest.mark.parametrize("path", [path for path, _ in PATHS])
+def test_a_change_is_made_on_a_copy(path: str) -> None:
+    before = json.dumps(DOCUMENT)
+    changed = compiled(path).changed(DOCUMENT, lambda hit: ["changed", hit])
+    assert json.dumps(DOCUMENT) == before
+    expected = before != json.dumps(changed)
+    assert expected == bool(compiled(path).find(DOCUMENT))
+
+
+def test_only_hits_change() -> None:
+    changed = compiled("$.list[*].v").changed(DOCUMENT, str.upper)
+    assert changed == {**DOCUMENT, "list": [{"k": 1, "v": "ONE"}, {"k": 2, "v": "TWO"}]}
+
+
+@pytest.mark.parametrize("path", ["", "a", ".a", "*.a", "$.a[b]", "$.[", "$[?(", "$.a b["])
+def test_what_is_no_path(path: str) -> None:
+    with pytest.raises(InvalidPath):
+        compiled(path)
+
+
+def test_crawlers_are_those_of_crawlerdetect() -> None:
+    """Browsers, and every kind of crawler that the package's patterns can be shown by example."""
+    judge, theirs = detector(), CrawlerDetect()
+    words = ("Googlebot/2.1", "bingbot", "YandexBot", "YandexSearch", "Yandex", "curl/8", "python-requests/2", "Slurp")
+    odd = ("", " ", "Mozilla", "Mozilla/5.0", "x86_64", "facebookexternalhit", "2GDPR", "Wget", "okhttp/4", "Siri")
+    random_ = random.Random(1)
+    agents = [useragent(random_.randrange(10_000)) for _ in range(100)]
+    mixed = [f"{agent} {word}" for agent in agents[:20] for word in words]
+    for agent in (*words, *odd, *agents, *mixed):
+        assert judge(agent) == theirs.isCrawler(agent), agent
+    assert judge("Mozilla/5.0 (compatible; Googlebot/2.1)")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a=1; b=2", [("a", "1"), ("b", "2")]),
+        ("a=1;b", [("a", "1"), ("b", None)]),
+        ("a=1=2", [("a", "1=2")]),
+        ('a="x; y"; b=2', [("a", "x; y"), ("b", "2")]),
+        (r'a="say \"hi\" \\ \n"', [("a", r'say "hi" \ \n')]),
+        ("a=1, b=2", [("a", "1")]),
+        ('a="1,2"; b=3, c=4', [("a", "1,2"), ("b", "3")]),
+        ("a = \t 1   2 ", [("a", "1 2")]),
+        ('a= x "y  z" ', [("a", "x y  z")]),
+        ("", []),
+        (";;", []),
+        ('a="open', [("a", "open")]),
+        ("a=", [("a", "")]),
+        ('b="";a=1', [("b", ""), ("a", "1")]),
+    ],
+)
+def test_cookies(text: str, expected: list[tuple[str, str | None]]) -> None:
+    assert list(cookies(text, frozenset("abc"))) == expected
+
+
+@given(st.text(alphabet='ab=;,"\\ \t', max_size=30))
+def test_quoted_and_unquoted_cookies_are_read_alike(text: str) -> None:
+    """A quoted cookie of another name in front does not change how the rest is read."""
+    names = frozenset(("a", "b", "ab", ""))
+    plain = text.replace('"', "").lstrip()
+    assert list(cookies(f'z="";{plain}', names)) == list(cookies(f"z=;{plain}", names))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:80", "192.0.2.1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("localhost", None),
+        ("", None),
+        ("192.0.2.256", None),
+    ],
+)
+def test_addresses(text: str, address: str | None) -> None:
+    found = literal(text)
+    assert (None if found is None else str(found)) == address
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0, "0.0"), (43.88, "43.88"), (-122.3149, "-122.3149"), (5e-4, "5.0E-4"), (1e7, "1.0E7"), (100.0, "100.0")],
+)
+def test_floats_as_java_writes_them(number: float, text: str) -> None:
+    assert float32(number) == text
+
+
+@given(st.floats(-180, 180, width=32))
+def test_a_float_is_the_same_after_reading_it_back(number: float) -> None:
+    assert narrow(float(float32(number))) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "digest"),
+    [
+        ("", "8350e5a3e24c153df2275c9f80692773"),
+        ("a", "32ec01ec4a6dac72c0ab96fb34c0b5d1"),
+        ("message digest", "ab4f496bfb2a530b219ff33031fe06b0"),
+        ("1234567890" * 8, "d5976f79d83d3a0dc9806c3c66f3efd8"),
+    ],
+)
+def test_md2_of_the_rfc(text: str, digest: str) -> None:
+    assert md2(text.encode()).hex() == digest
+
+
+def test_texts() -> None:
+    assert tsv_safe("a\tb\nc\x7f é\u00a0") == "a    bc é\u00a0"
+    assert compact({"a": "é\x80\x7f/\u2028"}) == '{"a":"é\\u0080\\u007f/\u2028"}'
+
+
+@pytest.mark.parametrize("text", ["", "iglu:a/b/c/1-*", "a/b/c/1-0-0", "iglu:a/b/c/x-*-*", "iglu:a/b/1-*-*"])
+def test_what_is_no_criterion(text: str) -> None:
+    with pytest.raises(ValueError, match="not a schema criterion"):
+        criterion(text)
