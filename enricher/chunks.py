@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
+from uuid import UUID
 
 from enricher.pipeline import Line, Outcome
 from shared.identity import uuid5
@@ -62,12 +63,17 @@ def weight(outcome: Outcome) -> int:
     return sum([len(line.body) + 1 for line in outcome.enriched])
 
 
-def stable_id(message_id: str, name: str) -> str:
-    """A UUID that derives from a raw message's id; producers that set none, or none that is a UUID, are borne with."""
+def as_uuid(message_id: str) -> str:
+    """The id itself; producers that set none, or none that is a UUID, are borne with."""
     try:
-        return uuid5(message_id, name)
+        return str(UUID(message_id))
     except ValueError:
-        return uuid5("00000000-0000-0000-0000-000000000000", f"{message_id}/{name}")
+        return uuid5(str(UUID(int=0)), message_id)
+
+
+def stable_id(message_id: str, name: str) -> str:
+    """A UUID that derives from a raw message's id."""
+    return uuid5(as_uuid(message_id), name)
 
 
 def split(lines: Sequence[Line], limits: ChunkLimits) -> Iterator[Sequence[Line]]:

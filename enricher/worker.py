@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from enricher.answers import Answers
-from enricher.chunks import Batch, ChunkLimits, stable_id
+from enricher.chunks import Batch, ChunkLimits, as_uuid
 from enricher.enrichments.contract import Query
 from enricher.metrics import EnricherMetrics
 from enricher.patience import GivenUp, Patience
@@ -118,7 +118,7 @@ class Worker:
     def _begin(self, delivery: Delivery, tasks: asyncio.TaskGroup) -> None:
         """Most messages need nothing but what is known; one that asks goes on in a task of its own."""
         message = delivery.message
-        steps = self._pipeline.process(message.body, stable_id(message.message_id, "event"), self._clock())
+        steps = self._pipeline.process(message.body, as_uuid(message.message_id), self._clock())
         state = _resume(lambda: next(steps))
         if isinstance(state, Outcome):
             self._collect(delivery, state, tasks)
