@@ -12,8 +12,8 @@ class Line:
         self._target = (host, port)
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._flowing = _flow()
+        self._silent: list[asyncio.Event] = []
         self._refusing = False
         self.port = 0
         self.accepted = 0
@@ -25,13 +25,16 @@ class Line:
             writer.transport.abort()
 
     def silence(self) -> None:
-        """Keep connections open and let nothing through, as a dead peer or a firewall does."""
+        """Keep the connections that there are open and let nothing through, as a dead peer or a firewall does."""
         self._flowing.clear()
+        self._silent.append(self._flowing)
+        self._flowing = _flow()
 
     def mend(self) -> None:
         """Let everything through again."""
         self._refusing = False
-        self._flowing.set()
+        for flowing in self._silent:
+            flowing.set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
@@ -45,25 +48,31 @@ class Line:
             return
         self._open |= {writer, far_writer}
         for pair in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pump(*pair))
+            task = asyncio.create_task(self._pump(*pair, self._flowing))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        self._flowing.set()
+        self.mend()
         self.cut()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                await self._flowing.wait()
+                await flowing.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()
         self._open.discard(writer)
+
+
+def _flow() -> asyncio.Event:
+    flowing = asyncio.Event()
+    flowing.set()
+    return flowing
 
 
 @asynccontextmanager

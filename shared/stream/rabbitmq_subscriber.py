@@ -50,10 +50,11 @@ class Tag:
 class RabbitmqSubscriber:
     """One connection for consuming; a second one, made at the first burial, for the dead queue."""
 
-    def __init__(self, settings: IngestSettings, queue: QueueName, prefetch: int) -> None:
+    def __init__(self, settings: IngestSettings, queue: QueueName, prefetch: int, watch_s: float = WATCH_S) -> None:
         self._settings = settings
         self._queue = queue
         self._prefetch = prefetch
+        self._watch_s = watch_s
         self._line = Line(settings.rabbitmq, f"evnt consumer of {queue}", self._prepare)
         self._lease: Lease | None = None
         self._arrived = asyncio.Event()
@@ -185,13 +186,13 @@ class RabbitmqSubscriber:
         """A broker can forget a consumer without telling: then the line is made anew."""
         starving = False
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(self._watch_s)
             lease = self._lease
             if lease is None or self._line.channel is not lease.channel:
                 continue
             try:
                 with broker_errors("watch"):
-                    counted = await lease.channel.queue_declare(self._queue, passive=True, timeout=WATCH_S)
+                    counted = await lease.channel.queue_declare(self._queue, passive=True, timeout=self._watch_s)
             except StreamUnavailable as error:
                 self._line.drop(f"the broker does not answer: {error}")
                 continue

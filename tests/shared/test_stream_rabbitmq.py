@@ -11,7 +11,7 @@ from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, St
 from shared.stream import open_log, open_publisher, open_subscriber
 from shared.stream.contract import MessageRefused, StreamUnavailable
 from shared.stream.rabbitmq_line import connect
-from shared.stream.rabbitmq_subscriber import acknowledgements
+from shared.stream.rabbitmq_subscriber import RabbitmqSubscriber, acknowledgements
 from tests.broker import PUBLISH_ONLY, Address
 from tests.conftest import clear
 from tests.proxy import Line, line_to
@@ -76,6 +76,19 @@ async def test_a_silent_line_ends_in_an_error_and_a_new_line(lined: SharedSettin
             await publisher.publish("raw", some(1))
         line.mend()
         await insist(publisher, 1, 1)
+
+
+async def test_a_consumer_notices_a_silent_line(lined: SharedSettings, line: Line, rabbitmq: RabbitmqSettings) -> None:
+    subscriber = RabbitmqSubscriber(lined.ingest, "raw", 10, watch_s=0.3)
+    try:
+        await subscriber.start()
+        line.silence()
+        async with open_publisher(quick(rabbitmq)) as publisher:
+            await publisher.publish("raw", some(1))
+        assert ids(await take(subscriber, 1)) == ["id-0"]
+        assert line.accepted >= 2
+    finally:
+        await subscriber.close()
 
 
 async def test_a_refusing_line_makes_the_publisher_unready_at_once(lined: SharedSettings, line: Line) -> None:
