@@ -194,7 +194,7 @@ class Line:
 
 
 def connect(settings: RabbitmqSettings, name: str) -> AbstractConnection:
-    """A connection, not yet opened."""
+    """A connection, not yet opened. Raises Misconfigured."""
     url = URL.build(
         scheme="amqps" if settings.tls else "amqp",
         user=settings.username,
@@ -204,8 +204,14 @@ def connect(settings: RabbitmqSettings, name: str) -> AbstractConnection:
         path="/" + settings.virtualhost.replace("/", "%2F"),
         query={"heartbeat": str(settings.heartbeat_seconds), "name": name},
     )
-    context = ssl.create_default_context(cafile=settings.tls_ca_file) if settings.tls else None
-    return Connection(url, context=context)
+    return Connection(url, context=_tls(settings) if settings.tls else None)
+
+
+def _tls(settings: RabbitmqSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.tls_ca_file)
+    except OSError as error:
+        raise Misconfigured(f"ingest.rabbitmq.tls_ca_file: {settings.tls_ca_file} can't be used: {error}") from error
 
 
 async def open_channel(connection: AbstractConnection, *, confirms: bool) -> Channel:

@@ -136,6 +136,13 @@ async def test_wrong_credentials_stop_a_start(
             await log.read(None, 1)
 
 
+async def test_certificates_that_can_not_be_read_stop_a_start(rabbitmq: RabbitmqSettings, tmp_path: Path) -> None:
+    settings = quick(rabbitmq, tls=True, tls_ca_file=tmp_path / "absent.pem")
+    with pytest.raises(Misconfigured, match="tls_ca_file"):
+        async with open_publisher(settings):
+            pass
+
+
 async def test_a_queue_with_other_arguments_stops_a_start(rabbitmq: RabbitmqSettings) -> None:
     connection = connect(rabbitmq, "tests")
     await connection.connect()
