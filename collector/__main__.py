@@ -53,7 +53,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
     """Run one worker until it is told to stop; then drain. Raises Misconfigured."""
     log = logger("collector")
     registry = CollectorRegistry()
-    metrics = Metrics(registry)
+    metrics = Metrics(registry if settings.prometheus.enabled else None)
     async with AsyncExitStack() as stack:
         durable = await stack.enter_async_context(_durable(settings, metrics))
         state = State(lambda: durable.trouble)

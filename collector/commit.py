@@ -9,7 +9,7 @@ from collector.metrics import Metrics
 from collector.settings import RawSettings
 from shared.badrow import Processor, bad_row, instant
 from shared.identity import Clock, NewId
-from shared.stream.contract import Message, MessageRefused, StreamError, StreamName
+from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 
 
 class Durable(Protocol):
@@ -24,11 +24,12 @@ class TooLate(Exception):
 
 
 class _Group:
-    __slots__ = ("bad", "good", "timer", "waiters")
+    __slots__ = ("bad", "good", "size", "timer", "waiters")
 
     def __init__(self) -> None:
         self.good: list[bytes] = []
         self.bad: list[bytes] = []
+        self.size = 0
         self.waiters: list[asyncio.Future[None]] = []
         self.timer: asyncio.TimerHandle | None = None
 
@@ -65,13 +66,19 @@ class GroupCommit:
         self._new_id = new_id
         self._metrics = metrics
         self._open = _Group()
+        self._waiting_bytes = 0
         self._running: asyncio.Task[None] | None = None
 
     async def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
         """Return once all of it is durable. Raises StreamError: nothing is known to be kept; or TooLate."""
+        size = sum(map(len, good)) + sum(map(len, bad))
+        if self._waiting_bytes + size > self._settings.in_flight_max_bytes:
+            raise StreamUnavailable(f"{self._waiting_bytes} bytes wait to be confirmed")
         group = self._open
         group.good += good
         group.bad += bad
+        group.size += size
+        self._waiting_bytes += size
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         group.waiters.append(waiter)
@@ -110,6 +117,8 @@ class GroupCommit:
             raise
         else:
             group.settle(None)
+        finally:
+            self._waiting_bytes -= group.size
 
     async def _publish(self, stream: StreamName, messages: list[Message]) -> None:
         try:

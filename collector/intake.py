@@ -93,6 +93,8 @@ class Intake:
         try:
             body = bodies.at_once(request.content, limits.max_payload_bytes)
             if body is None:
+                if hit.named.get(b"expect", b"").lower() == b"100-continue" and request.transport is not None:
+                    request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 body = await bodies.read(request.content, limits.max_payload_bytes, self._body_seconds)
         except TimeoutError as error:
             self._metrics.cut_off += 1

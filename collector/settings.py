@@ -163,8 +163,10 @@ class RawSettings(Section):
     """Most payloads in one message of the raw stream; 1 feeds Snowplow's and OpenSnowcat's own enrichers."""
     bytes_per_message: int = 1_000_000
     """A message is closed when it has this many bytes."""
-    publish_timeout_ms: int = 5_000
-    """Events that the transport did not confirm after this time are spooled."""
+    publish_timeout_ms: int = 3_000
+    """Events that the transport did not confirm after this time are spooled; browsers wait about five seconds."""
+    in_flight_max_bytes: int = 500_000_000
+    """Bytes that wait for a confirm, per worker, above which requests are answered 503."""
 
 
 class ShutdownSettings(Section):
@@ -277,6 +279,8 @@ class SnowplowSettings(Section):
 class CommonSettings(Section):
     service_name: str = "evnt"
     """Name under which errors and traces are reported, and the `Server` header of answers."""
+    user_ip_header: str | None = None
+    """Header with the client's address; set, it stands for `collector.client_ip.headers`."""
     snowplow: SnowplowSettings = SnowplowSettings()
 
 

@@ -11,7 +11,7 @@ from collector.origins import Origins
 from collector.queries import complaint
 from collector.record import Recorder
 from collector.redirects import Redirects, bounce_location, own_address
-from collector.settings import Settings
+from collector.settings import ClientIpSettings, Settings
 from collector.splitting import Sizes, size_violation, split_and_serialize
 from collector.visitor import Visitor, Visitors
 from shared.badrow import Processor, bad_row, instant
@@ -42,7 +42,7 @@ class Tracking:
     def __init__(self, settings: Settings, collector: str, processor: Processor, new_id: NewId) -> None:
         rules = settings.collector
         self._visitors = Visitors(rules, new_id)
-        self._recorder = Recorder(Encoder(collector), ClientAddress(rules.client_ip))
+        self._recorder = Recorder(Encoder(collector), ClientAddress(_client_ip(settings)))
         self._redirects = Redirects(rules)
         self._origins = Origins(settings.security, rules.cors)
         self._bounce = rules.cookie_bounce
@@ -128,3 +128,8 @@ class Tracking:
         headers += self._p3p
         headers += self._origins.headers(origin.decode("latin-1") if origin is not None else None)
         return headers
+
+
+def _client_ip(settings: Settings) -> ClientIpSettings:
+    header = settings.common.user_ip_header
+    return settings.collector.client_ip.model_copy(update={"headers": (header,)} if header else {})

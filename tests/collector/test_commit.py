@@ -137,3 +137,16 @@ async def test_closing_waits_for_what_is_in_flight() -> None:
     assert not closing.done()
     publisher.may_finish.set()
     await asyncio.gather(closing, waiting)
+
+
+async def test_more_than_may_wait_is_not_taken() -> None:
+    publisher = MemoryPublisher()
+    publisher.may_finish.clear()
+    group = commit(publisher, in_flight_max_bytes=10)
+    first = asyncio.create_task(group.add([b"x" * 8], []))
+    await asyncio.sleep(0)
+    with pytest.raises(StreamUnavailable):
+        await group.add([b"x" * 3], [])
+    publisher.may_finish.set()
+    await first
+    await group.add([b"x" * 3], [])

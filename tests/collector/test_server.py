@@ -75,6 +75,21 @@ async def test_a_slow_body_is_a_408() -> None:
         assert answer.status == 408
 
 
+async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
+    async with collector(plain()) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"POST /a/b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        first = await read_answer(reader)
+        assert first
+        assert first.status == 100
+        writer.write(b"{}")
+        second = await read_answer(reader)
+        assert second
+        assert second.status == 200
+        assert running.publisher.payloads()[0].body == "{}"
+        writer.close()
+
+
 async def test_more_connections_than_allowed_are_closed_at_once() -> None:
     settings = Settings.model_validate({"collector": {"port": 0}, "performance": {"max_concurrent_connections": 1}})
     async with collector(settings) as running:

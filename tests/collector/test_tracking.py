@@ -141,6 +141,13 @@ def test_the_headers_that_tell_the_address_are_the_operators_choice() -> None:
     assert trusted.headers == ["CF-Connecting-IP: 198.51.100.7"]
 
 
+def test_the_seeds_setting_for_the_address_works_too() -> None:
+    settings = Settings.model_validate({"common": {"user_ip_header": "X-Client"}})
+    tracking = Tracking(settings, "c", Processor("evnt-collector", "1.0.0"), uuid4)
+    hit = Hit("GET", "/i", None, [(b"X-Client", b"198.51.100.7"), (b"X-Forwarded-For", b"6.6.6.6")], b"192.0.2.9")
+    assert tracking.client_address(hit) == b"198.51.100.7"
+
+
 # ---- what is recorded -------------------------------------------------------------------------------------------
 
 
