@@ -67,6 +67,7 @@ class GroupCommit:
         self._metrics = metrics
         self._open = _Group()
         self._waiting_bytes = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
@@ -79,7 +80,8 @@ class GroupCommit:
         group.bad += bad
         group.size += size
         self._waiting_bytes += size
-        loop = asyncio.get_running_loop()
+        # asking for the loop each time costs a system call on some Pythons
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         group.waiters.append(waiter)
         if group.timer is None:

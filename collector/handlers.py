@@ -1,7 +1,7 @@
 """The hot path: trackers' requests, past the application's routing and middlewares."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from aiohttp import web
 
@@ -34,8 +34,7 @@ class Front:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, and count it."""
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
+        begin = monotonic()
         metrics = self._metrics
         metrics.in_flight += 1
         if HEADER in request.headers and request_id.get() is None:
@@ -50,7 +49,7 @@ class Front:
         finally:
             metrics.in_flight -= 1
             if status:
-                metrics.answered(request.method, status, loop.time() - begin)
+                metrics.answered(request.method, status, monotonic() - begin)
         return response
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
