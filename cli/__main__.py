@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import bad_rows, configuration, db, dead, enrichments, queue, schema
+from cli import bad_rows, configuration, db, dead, enrichments, queue, schema, scripts
 from cli.load import load
 from cli.ready import ready
 from shared import telemetry
@@ -32,6 +32,7 @@ app.add_typer(schema.app, name="schema")
 app.add_typer(queue.app, name="queue")
 app.add_typer(db.app, name="db")
 app.add_typer(enrichments.app, name="enrichments")
+app.add_typer(scripts.app, name="scripts")
 app.command()(load)
 app.command()(ready)
 
