@@ -53,7 +53,7 @@ def schema(row: Vector) -> None:
 def _expect_violations(outcome: Outcome, found: Mapping[str, str], expected: Mapping[str, Any]) -> None:
     (bad,) = rows(outcome)
     messages = bad["data"]["failure"]["messages"]
-    assert expected.get("badrow", "schema_violations") in bad["schema"]
+    assert "/schema_violations/" in bad["schema"]  # the older flavour: enrichment_failures, for derived contexts
     if "violations" in expected:
         assert [_name(message) for message in messages] == expected["violations"]
     assert len(messages) == expected.get("count", len(messages))

@@ -10,7 +10,7 @@ from enricher.adapters.formats import json_value
 from enricher.attributes import derive_tstamp, page, schema_fields
 from enricher.enrichments.contract import Draft, Entity
 from enricher.enrichments.parts.address import literal
-from enricher.entities import contexts_text
+from enricher.entities import contexts_text, event_text
 from enricher.values import Refused
 from shared.event import FIELDS, INDEX, WIDTH
 from shared.payload import CollectorPayload
@@ -39,8 +39,10 @@ def tsv(row: Vector) -> None:
         if column in INDEX:
             line[INDEX[column]] = str(value)
         elif column.endswith("_sdjs"):
-            entities = [Entity(one["schema"], one["data"]) for one in value]
-            line[INDEX[column.removesuffix("_sdjs")]] = contexts_text(entities)
+            made = [Entity(one["schema"], one["data"]) for one in value]
+            line[INDEX[column.removesuffix("_sdjs")]] = contexts_text(made)
+        elif column.endswith("_sdj"):
+            line[INDEX["unstruct_event"]] = event_text(Entity(value["schema"], value["data"]))
     written, expected = encode(line).decode(), row["expected"]
     if "column_names" in expected:
         assert [field.name for field in FIELDS] == expected["column_names"]
