@@ -23,7 +23,7 @@ from tests.broker import BrokerAbsent, Node, private_node, variables
 from tests.conftest import absent
 from tests.e2e.pipeline import Pipeline
 
-SECONDS = float(environment().get("EVNT_TEST_CRASH_SECONDS", "8"))
+SECONDS = float(environment().get("EVNT_TEST_CRASH_SECONDS", "5"))
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(SECONDS * 4 + 300)]
 
