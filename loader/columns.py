@@ -9,6 +9,7 @@ from loader.chunk import schema_key
 from loader.warehouse.columns import CATCH_ALL, Family, SchemaColumn, plan
 from loader.warehouse.contract import TableName, Warehouse
 from shared.schema import SchemaKey
+from shared.telemetry import logger
 
 #: The documents of all known versions of a schema's major, none where no registry can say. Never raises.
 Documents = Callable[[SchemaKey], Awaitable[Sequence[Mapping[str, Any]]]]
@@ -25,6 +26,7 @@ class TableColumns:
         self._existing: dict[str, str] = {}
         self._prepared: set[tuple[Family, SchemaKey]] = set()
         self._changing = asyncio.Lock()
+        self._log = logger("loader")
 
     def forget(self) -> None:
         """What is known is old: look again before the next insert."""
@@ -65,6 +67,7 @@ class TableColumns:
             await self._warehouse.drop_hint(self._table, column, path)
         if needed.add:
             await self._warehouse.add_columns(self._table, needed.add)
+            self._log.info("columns.added", table=self._table, columns=[column.name for column in needed.add])
         if needed.add or needed.drop:
             self._existing = dict(await self._warehouse.columns(self._table))
         self._prepared.update(wanted)

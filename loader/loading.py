@@ -18,6 +18,10 @@ from shared.stream.contract import Delivery, Subscriber
 from shared.telemetry import logger
 
 
+#: Characters of a reason that goes with a buried message.
+LONGEST_REASON = 1_000
+
+
 class Loading(Protocol):
     """Brings a batch to where it is safe."""
 
@@ -99,7 +103,7 @@ class EventLoading:
             return self._take_apart(delivery.message.body)
         except Exception as bug:  # noqa: BLE001 - whatever it is, it is this chunk's
             self._log.exception("chunk.buried", table=self._table, message_id=delivery.message.message_id)
-            await self._subscriber.bury([delivery], repr(bug))
+            await self._subscriber.bury([delivery], repr(bug)[:LONGEST_REASON])
             return None
 
     async def _fresh(self, chunks: Sequence[Chunk], question: dedupe.Question) -> list[Chunk]:
@@ -156,7 +160,7 @@ class BadRowLoading:
         self._metrics.refused.labels("bad_rows").inc()
         if len(deliveries) == 1:
             self._log.error("bad_row.buried", message_id=deliveries[0].message.message_id, reason=refused.reason)
-            await self._subscriber.bury(deliveries, refused.reason)
+            await self._subscriber.bury(deliveries, refused.reason[:LONGEST_REASON])
             return []
         half = len(deliveries) // 2
         return [*await self(deliveries[:half]), *await self(deliveries[half:])]

@@ -26,7 +26,6 @@ class LoaderMetrics:
             "kind",
         )
         self.bad_rows = counter("bad_rows", "Bad rows made by the loader", "type")
-        self.columns = counter("columns_added", "Schema columns added", "table")
         self.hints = counter("hints_dropped", "Type hints dropped because a value contradicted them", "table")
         self.batch_rows = Histogram(
             "evnt_loader_batch_rows", "Rows of an insert", ("table",), registry=registry, buckets=_ROWS

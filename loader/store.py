@@ -106,7 +106,8 @@ class EventStore:
         question = dedupe.Question()
         for chunk in chunks:
             question.ask(chunk)
-        left = [dedupe.without(chunk, await self.stored(question)) for chunk in chunks]
+        stored = await self.stored(question)
+        left = [dedupe.without(chunk, stored) for chunk in chunks]
         if sum(map(len, left)) == rows:
             raise Misconfigured(f"table {self._table} took an insert of {rows} rows without an error and stored none")
         await self._insert(left)
@@ -115,10 +116,8 @@ class EventStore:
         """Which of these events the table holds. Raises GivenUp or Misconfigured."""
         if not question.event_ids:
             return frozenset()
-        asked = question
-        return await self._patience(
-            lambda: self._warehouse.stored(self._table, asked.event_ids, asked.oldest, asked.newest)
-        )
+        ids, oldest, newest = question.event_ids, question.oldest, question.newest
+        return await self._patience(lambda: self._warehouse.stored(self._table, ids, oldest, newest))
 
     async def _drop_hint(self, column: str, path: str) -> None:
         self._log.warning("hint.dropped", table=self._table, column=column, path=path)
