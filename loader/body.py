@@ -10,13 +10,11 @@ from typing import NamedTuple
 
 from loader.chunk import Chunk
 from loader.entities import DATA
+from loader.warehouse.columns import VERSION_KEY
 from shared.event import FIELDS
 
 #: The 128 atomic columns, in the order of the enriched line.
 ATOMIC = tuple(field.name for field in FIELDS if field.kind != "json")
-
-#: The property that says which version of a schema an entity was written for.
-VERSION_PROPERTY = "_schema_version"
 
 #: Holds the data of an entity that is no JSON object.
 VALUE_PROPERTY = "_value"
@@ -68,7 +66,7 @@ def rows(chunk: Chunk, layout: Layout) -> bytes:
 
 def _targets(slots: Mapping[bytes, Slot]) -> dict[bytes, _Target]:
     return {
-        key: (slot.place + 1, f'{{"{VERSION_PROPERTY}":"{slot.version}",'.encode(), slot.inside)
+        key: (slot.place + 1, f'{{"{VERSION_KEY}":"{slot.version}",'.encode(), slot.inside)
         for key, slot in slots.items()
     }
 

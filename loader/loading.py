@@ -17,7 +17,6 @@ from shared.identity import Clock
 from shared.stream.contract import Delivery, Subscriber
 from shared.telemetry import logger
 
-
 #: Characters of a reason that goes with a buried message.
 LONGEST_REASON = 1_000
 
