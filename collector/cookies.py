@@ -50,7 +50,9 @@ def domain_matches(host: str, entry: str) -> bool:
 
 def domain(domains: Sequence[str], fallback: str | None, origin: str | None) -> str | None:
     """The first configured domain that one of the origins belongs to, else the fallback."""
-    hosts = origin_hosts(origin) if domains else []
+    if not domains:
+        return fallback
+    hosts = origin_hosts(origin)
     return next((entry for entry in domains if any(domain_matches(host, entry) for host in hosts)), fallback)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from collector import cookies
 from collector.address import UNKNOWN, ClientAddress
@@ -53,7 +54,8 @@ class Recorder:
         elif not self._addresses.keeps_headers:
             headers = [kept for header in headers if (kept := self._addresses.kept(header)) is not None]
         lines = list(map(b": ".join, headers))
-        if b"cookie" in hit.named:
+        cookie = hit.named.get(b"cookie")
+        if cookie is not None and ((b"Cookie", cookie) not in headers or cookies.clean(cookie) != cookie):
             _clean_cookies(headers, lines)
         if content_type is not None:
             lines.append(content_type)
@@ -84,11 +86,16 @@ def hostname(host: bytes | None) -> bytes | None:
 
 def as_utf8(body: bytes, content_type: bytes | None) -> bytes:
     """The body in UTF-8 when its content type names another character set; else untouched."""
-    if content_type is None or b"charset" not in content_type or (found := _CHARSET.search(content_type)) is None:
-        return body
-    if found[1] in _UTF8:
+    charset = None if content_type is None else _foreign_charset(content_type)
+    if charset is None:
         return body
     try:
-        return body.decode(found[1].decode("ascii"), "replace").encode("utf-8", "replace")
+        return body.decode(charset, "replace").encode("utf-8", "replace")
     except (LookupError, UnicodeError):
         return body
+
+
+@lru_cache(maxsize=256)
+def _foreign_charset(content_type: bytes) -> str | None:
+    found = _CHARSET.search(content_type)
+    return found[1].decode("ascii", "replace") if found and found[1] not in _UTF8 else None

@@ -37,7 +37,8 @@ class Visitors:
         self._cookie_name = settings.cookie.name.encode()
         self._bounce = settings.cookie_bounce
         self._validate = settings.validate_network_userid
-        self._do_not_track = settings.do_not_track_cookie
+        rules = settings.do_not_track_cookie
+        self._do_not_track = rules if rules.enabled else None
         self._writer = cookies.CookieWriter(settings.cookie)
         self._new_id = new_id
 
@@ -46,7 +47,7 @@ class Visitors:
         header = hit.named.get(b"cookie")
         known = cookies.read(header, self._cookie_name) if self._cookie.enabled else None
         network_userid, source = self._identify(hit, known)
-        opted_out = do_not_track(self._do_not_track, header)
+        opted_out = self._do_not_track is not None and do_not_track(self._do_not_track, header)
         return Visitor(
             network_userid, source, opted_out, self._set_cookies(hit, known, network_userid, opted_out, now_ms)
         )

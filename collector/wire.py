@@ -1,5 +1,7 @@
 """Answers to trackers as bytes, written at once: building and serialising a response object costs as much again."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
@@ -44,8 +46,10 @@ class Renderer:
         if close or request.version != HttpVersion11 or not request.keep_alive or request_id.get() is not None:
             return self._ordinary(answer, close)
         status = answer.status
+        # cookies and locations come first and differ from answer to answer; what follows hardly ever does
         head = (
-            f"HTTP/1.1 {status} {_REASONS[status]}\r\n{_text(answer.headers)}{self._common}"
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
+            f"{_text(answer.headers[:1])}{_remembered(tuple(answer.headers[1:]))}{self._common}"
             f"Content-Length: {len(answer.body)}\r\nDate: {http_date(self._clock() // 1000)}\r\n\r\n"
         )
         body = answer.body if request.method != "HEAD" else b""
@@ -66,7 +70,12 @@ class Renderer:
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def _text(headers: Headers) -> str:
+@lru_cache(maxsize=1024)
+def _remembered(headers: tuple[tuple[str, str], ...]) -> str:
+    return _text(headers)
+
+
+def _text(headers: Sequence[tuple[str, str]]) -> str:
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):
         raise ValueError("a header holds a line break")
