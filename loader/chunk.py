@@ -113,7 +113,7 @@ def _json_errors(row: Sequence[bytes]) -> list[dict[str, Any]]:
     found = []
     for place, cut in ((_CONTEXTS, _contexts_of), (_EVENT, _event_of), (_DERIVED, _contexts_of)):
         try:
-            _keys(cut(row[place]))
+            _keys(filter(None, cut(row[place])))
         except entities.NotSelfDescribing as error:
             found.append(cells.invalid_value(FIELDS[place].name, row[place], str(error)))
     return found
@@ -138,7 +138,7 @@ def _read(body: bytes, careful: bool) -> Chunk | None:
         for row, derived in zip(contexts, entities.contexts(flat[_DERIVED::_STRIDE], careful), strict=True):
             row.extend(derived)
         events = entities.events(flat[_EVENT::_STRIDE], careful)
-        context_keys, event_keys = _keys(chain.from_iterable(contexts)), _keys(events)
+        context_keys, event_keys = _keys(chain.from_iterable(contexts)), _keys(filter(None, events))
     except entities.NotSelfDescribing:
         return None
     event_ids, fingerprints = flat[_EVENT_ID::_STRIDE], flat[_FINGERPRINT::_STRIDE]
@@ -163,7 +163,7 @@ def _atomic(flat: list[bytes]) -> list[bytes]:
 
 def _keys(found: Iterable[bytes]) -> frozenset[bytes]:
     """The schemas of entities. Raises NotSelfDescribing where one is none."""
-    keys = frozenset([entity.partition(entities.DATA)[0] for entity in found]) - {b""}
+    keys = frozenset([entity.partition(entities.DATA)[0] for entity in found])
     for key in keys:
         schema_key(key)
     return keys

@@ -14,7 +14,7 @@ from loader.chunk import Chunk, failure_of, read, schema_key
 from loader.entities import DATA
 from shared.event import FIELDS, INDEX
 from shared.schema import column_suffix
-from tests.loader.lines import CONTEXTS, compact, contexts, event_id, line, table, unstruct
+from tests.loader.lines import CONTEXTS, UNSTRUCT, compact, contexts, event_id, line, table, unstruct
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "transform.json").read_text())
 
@@ -188,6 +188,19 @@ def test_json_that_is_not_what_its_column_is_for_is_named() -> None:
         "unstruct_event", nameless, "Unknown payload: iglu:com.acme/no-version"
     )
     assert failure(derived_contexts="{")["errors"][0]["message"].startswith("Cannot parse JSON")
+
+
+@pytest.mark.parametrize("schema", ["", "iglu:", "iglu:com.acme/x", "com.acme/x/jsonschema/1-0-0", "iglu:a/b/c/1-0"])
+@pytest.mark.parametrize("column", ["contexts", "unstruct_event", "derived_contexts"])
+def test_an_entity_without_a_schema_is_named(schema: str, column: str) -> None:
+    entity = {"schema": schema, "data": {}}
+    cell = (
+        {"schema": UNSTRUCT, "data": entity} if column == "unstruct_event" else {"schema": CONTEXTS, "data": [entity]}
+    )
+    bad = line(2, **{column: compact(cell)})
+    chunk = read(b"\n".join([line(1), bad, line(3)]))
+    assert [found.line for found in chunk.bad] == [bad]
+    assert len(table(insert(chunk))) == 2
 
 
 def test_all_errors_of_a_line_are_named_in_column_order() -> None:
