@@ -14,6 +14,7 @@ from enricher.enrichments.loading import Enrichments, Refused
 from enricher.iglu.resolver import IgluResolver
 from enricher.limits import AtomicLimits
 from enricher.lookups.lookups import Lookups
+from enricher.mending import repairer, untouched
 from enricher.metrics import EnricherMetrics
 from enricher.patience import Patience
 from enricher.pipeline import Options, Pipeline
@@ -121,6 +122,7 @@ def _pipeline_options(options: EnricherSection) -> Options:
         AtomicLimits(validation.atomic_fields_limits),
         validation.accept_invalid,
         options.failed_events,
+        repairer() if validation.repair_json else untouched,
     )
 
 

@@ -24,6 +24,7 @@ from enricher.entities import (
     sent_text,
 )
 from enricher.mapping import AtomicError
+from enricher.mending import Mend, untouched
 from enricher.violations import AtomicErrors, EnrichmentError, Violation, entity
 from shared.event import INDEX
 
@@ -57,7 +58,9 @@ class Event:
 # ---- phase 1 ------------------------------------------------------------------------------------------------------
 
 
-def map_parameters(event: Event, impossible: Sequence[AtomicError], cached: Cached, max_depth: int) -> Questions:
+def map_parameters(
+    event: Event, impossible: Sequence[AtomicError], cached: Cached, max_depth: int, mend: Mend = untouched
+) -> Questions:
     """`impossible`: what is already wrong with the request's own values."""
     draft = event.draft
     errors = [*impossible, *mapping.apply(draft.parameters, draft.values)]
@@ -65,11 +68,11 @@ def map_parameters(event: Event, impossible: Sequence[AtomicError], cached: Cach
         event.sent.append(AtomicErrors(tuple(errors)))
     text = sent_text(draft.parameters, "ue_px", "ue_pr")
     if text is not None:
-        checked = yield from check_event(text, cached, max_depth)
+        checked = yield from check_event(mend(text), cached, max_depth)
         _take_event(event, checked, event.sent)
     text = sent_text(draft.parameters, "cx", "co")
     if text is not None:
-        checked = yield from check_contexts(text, cached, max_depth)
+        checked = yield from check_contexts(mend(text), cached, max_depth)
         _take_contexts(event, checked, event.sent)
 
 

@@ -18,6 +18,7 @@ from enricher.event import Event, check, conclude, enrich, map_parameters
 from enricher.iglu.contract import Resolution
 from enricher.limits import AtomicLimits
 from enricher.mapping import AtomicError
+from enricher.mending import Mend, untouched
 from enricher.request import Request, read
 from enricher.selfdescribing import SelfDescribing, matches
 from enricher.values import fits_warehouse, format_timestamp
@@ -60,7 +61,10 @@ class Outcome:
 
 
 class Options(NamedTuple):
-    """max_bytes: of an event's line and of a bad row. accept_long: over-long columns are no failure."""
+    """max_bytes: of an event's line and of a bad row. accept_long: over-long columns are no failure.
+
+    mend: of JSON texts before they are read.
+    """
 
     processor: Processor
     max_bytes: int = 6_900_000
@@ -68,6 +72,7 @@ class Options(NamedTuple):
     lengths: AtomicLimits = AtomicLimits()
     accept_long: bool = False
     emit_failed: bool = True
+    mend: Mend = untouched
 
 
 class _Batch(NamedTuple):
@@ -143,7 +148,7 @@ class Pipeline:
 
     def _event(self, draft: Draft, request: Request, event_id: str, batch: _Batch) -> _Questions:
         event, options = Event(draft), self._options
-        yield from map_parameters(event, _impossible(draft), self._cached, options.json_depth)
+        yield from map_parameters(event, _impossible(draft), self._cached, options.json_depth, options.mend)
         draft.values[_EVENT_ID] = draft.values[_EVENT_ID] or uuid5(batch.message_id, event_id)
         yield from enrich(event, batch.enrichments)
         if event.dropped:
