@@ -1,6 +1,7 @@
 """Composition root of the collector: `python -m collector`."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -44,6 +45,9 @@ from shared.telemetry import configure, logger
 from shared.version import VERSION
 
 _PROCESSOR = Processor("evnt-collector", VERSION)
+
+#: Between two looks whether a worker's parent still lives, seconds.
+_WATCH_S = 1.0
 
 #: How long a start waits for a broker when there is a spool to start with, seconds.
 _WAIT_FOR_BROKER_S = 3
@@ -207,15 +211,28 @@ def main() -> None:
         several = False  # told by the process that runs
 
     if several:
-        sys.exit(Workers(settings.collector.workers, lambda number: run(partial(start, number))).run())
-    run(partial(start, 0))
+        sys.exit(Workers(settings.collector.workers, lambda number: run(partial(start, number, os.getppid()))).run())
+    run(partial(start, 0, None))
 
 
-async def start(worker: int, stopping: asyncio.Event) -> None:
-    """Read the settings and serve."""
+async def start(worker: int, parent: int | None, stopping: asyncio.Event) -> None:
+    """Read the settings and serve; a worker stops when its parent is gone."""
     settings = load(Settings)
     configure(settings.logging, "collector")
-    await serve(settings, stopping, worker)
+    watching = asyncio.create_task(_watch(parent, stopping)) if parent is not None else None
+    try:
+        await serve(settings, stopping, worker)
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _watch(parent: int, stopping: asyncio.Event) -> None:
+    while True:
+        if os.getppid() != parent:
+            stopping.set()
+            return
+        await asyncio.sleep(_WATCH_S)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Renderer:
         # cookies and locations come first and differ from answer to answer; what follows hardly ever does
         head = (
             f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
-            f"{_text(answer.headers[:1])}{_remembered(tuple(answer.headers[1:]))}{self._common}"
+            f"{_first(answer.headers)}{_remembered(tuple(answer.headers[1:]))}{self._common}"
             f"Content-Length: {len(answer.body)}\r\nDate: {http_date(self._clock() // 1000)}\r\n\r\n"
         )
         body = answer.body if request.method != "HEAD" else b""
@@ -70,13 +70,20 @@ class Renderer:
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
+def _first(headers: Headers) -> str:
+    return _line(*headers[0]) if headers else ""
+
+
 @lru_cache(maxsize=1024)
 def _remembered(headers: tuple[tuple[str, str], ...]) -> str:
     return _text(headers)
 
 
 def _text(headers: Sequence[tuple[str, str]]) -> str:
-    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
-        raise ValueError("a header holds a line break")
-    return text
+    return "".join([_line(name, value) for name, value in headers])
+
+
+def _line(name: str, value: str) -> str:
+    if "\n" in value or "\r" in value:
+        raise ValueError(f"the header {name} holds a line break")
+    return f"{name}: {value}\r\n"

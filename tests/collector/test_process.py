@@ -83,6 +83,19 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
     assert set(answered) <= set(asyncio.run(embedded_marks(tmp_path / "stream")))
 
 
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    port = free_port()
+    with process({"EVNT_COLLECTOR__WORKERS": "2"}, port=port, data_dir=tmp_path) as running:
+        workers = children(running.pid)
+        running.kill()
+        until(lambda: not any(alive(worker) for worker in workers))
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 def test_pre_termination_serves_on_and_says_that_it_ends(tmp_path: Path) -> None:
     port = free_port()
     variables = {"EVNT_COLLECTOR__SHUTDOWN__PRE_TERMINATION_SECONDS": "2"}
