@@ -129,26 +129,29 @@ def _refuse(constant: str) -> NoReturn:
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
 
 
+#: Longer texts are not scanned for what else may be wrong with them.
+_LONGEST_SCANNED = 100_000
+
+
 def _depth_problem(text: str, max_depth: int) -> NotJson | None:
-    if text_depth(text) <= max_depth:
+    if not deeper_than(text, max_depth):
         return None
-    problem = complaint(text)
+    problem = complaint(text) if len(text) <= _LONGEST_SCANNED else None
     return NotJson(f"invalid json: {problem}" if problem else TOO_DEEP)
 
 
-def text_depth(text: str) -> int:
-    """How deep the values of a JSON text lie, without recursion."""
-    depth = deepest = 0
+def deeper_than(text: str, levels: int) -> bool:
+    """Whether the values of a JSON text lie deeper than that; stops at the first that does."""
+    depth = 0
     for token in _TOKEN.finditer(text):
         character = token[0]
-        if character in ("[", "{"):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in ("]", "}"):
+        if character in ("]", "}"):
             depth -= 1
-        else:
-            deepest = max(deepest, depth + 1)
-    return deepest
+        elif depth >= levels:
+            return True
+        elif character in ("[", "{"):
+            depth += 1
+    return False
 
 
 def depth(value: Any) -> int:

@@ -33,7 +33,7 @@ fragments = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(fragments | st.text(max_size=8))
 def test_accepts_json_and_nothing_else(text: str) -> None:
     document = jsontext.parse(text, 50)
@@ -107,7 +107,7 @@ def test_says_what_jawn_says(text: str, words: str) -> None:
     assert complaint(text) == words
 
 
-@pytest.mark.parametrize("text", ['{"a":' * 200_000, "[" * 200_000 + "]" * 200_000])
+@pytest.mark.parametrize("text", ['{"a":' * 200_000, "[" * 200_000 + "]" * 200_000, "[" * 20_000])
 def test_depth_does_not_recurse(text: str) -> None:
     assert isinstance(jsontext.parse(text, 50), jsontext.NotJson)
 

@@ -200,14 +200,14 @@ def judge(outcome: Outcome) -> None:
         assert "generic_error" not in row["schema"], row["data"]["failure"]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(parameters, min_size=1, max_size=3))
 def test_any_parameters_by_post(events: list[dict[str, str]]) -> None:
     sent = [{**event, "e": event.get("e", "pv"), "p": event.get("p", "web"), "tv": "t"} for event in events]
     judge(enrich(post(*sent), enrichments=[FINGERPRINT]))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(parameters)
 def test_any_parameters_by_get(event: dict[str, str]) -> None:
     pairs = [f"{_quoted(name)}={_quoted(value)}" for name, value in event.items()]
@@ -229,7 +229,7 @@ def test_any_request(path: str, querystring: str | None, body: str | None, conte
     judge(enrich(record(path=path, querystring=querystring, body=body, content_type=content_type)))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(st.binary(max_size=60) | st.integers(0, 400).map(lambda cut: post(GOOD)[:cut]))
 def test_any_bytes(message: bytes) -> None:
     outcome = enrich(message)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from enricher.settings import EnricherSettings
 from shared.identity import now_ms, uuid7
-from shared.settings import SharedSettings, environment
+from shared.settings import SettingsError, SharedSettings, environment, load
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message
 from tests.enricher.harness import post
@@ -49,17 +50,21 @@ async def test_works_and_stops_cleanly(tmp_path: Path) -> None:
     assert delivery.message.headers["events"] == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"enriched__age_ms": "-1"}, "enricher.enriched.age_ms"),
-        ({"enriched__events": "1"}, "enricher.enriched.events: unknown option"),
-        ({"iglu": "nowhere.yml"}, "iglu: nowhere.yml"),
-        ({"validation__atomic_fields_limits": "{txn_id: 3}"}, "expected columns that have a limit"),
-    ],
-)
-def test_a_configuration_that_cannot_be_used_is_named(tmp_path: Path, options: dict[str, str], words: str) -> None:
-    with enricher(variables(tmp_path, **options)) as process:
+def test_a_resolver_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    with enricher(variables(tmp_path, iglu="nowhere.yml")) as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == EXIT_MISCONFIGURED
-    assert words in errors
+    assert "iglu: nowhere.yml" in errors
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("enriched__age_ms", "-1", "enricher.enriched.age_ms"),
+        ("enriched__events", "1", "enricher.enriched.events: unknown option"),
+        ("validation__atomic_fields_limits", "{txn_id: 3}", "expected columns that have a limit"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(tmp_path: Path, option: str, value: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load(EnricherSettings, environ=variables(tmp_path, **{option: value}))
