@@ -199,7 +199,7 @@ def _print_report(report: Report) -> None:
 
 def _resources(folder: Path | None) -> Resources:
     settings = load(EnricherSettings)
-    return Resources(folder or settings.enricher.enrichments, settings.data_dir)
+    return Resources(folder or settings.enricher.enrichments_folder(), settings.data_dir)
 
 
 def _chosen(resources: Resources) -> tuple[list[Chosen], list[str]]:

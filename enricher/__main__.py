@@ -41,7 +41,7 @@ async def main(stopping: asyncio.Event) -> None:
     configure(settings.logging, "enricher")
     registry = CollectorRegistry()
     metrics = EnricherMetrics(registry)
-    enrichments = _enrichments(options.enrichments, settings.data_dir)
+    enrichments = _enrichments(options.enrichments_folder(), settings.data_dir)
     registry.register(ScriptMetrics(lambda: enrichments.current))
     async with AsyncExitStack() as stack:
         resolver = _resolver(options)

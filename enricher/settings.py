@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from enricher.limits import AtomicLimits
-from shared.settings import AdminSettings, Section, SharedSettings
+from shared.settings import SHIPPED, AdminSettings, Section, SharedSettings
 
 
 class EnrichedSettings(Section):
@@ -69,6 +69,11 @@ class EnricherSection(Section):
     retry: RetrySettings = RetrySettings()
     shutdown_seconds: float = Field(default=20, ge=0)
     """How long a stopping enricher waits for registries, enrichments and the broker; what is left comes again."""
+
+    def enrichments_folder(self) -> Path:
+        """The folder to read; where there is none at the default place, the one that comes with evnt."""
+        default = type(self).model_fields["enrichments"].default
+        return SHIPPED / default if self.enrichments == default and not default.exists() else self.enrichments
 
 
 class EnricherSettings(SharedSettings):

@@ -23,6 +23,9 @@ from shared.options import PREFIX, is_secret, model_at, options, variable
 #: Read when `EVNT_CONFIG` names no other file; the defaults of the models apply when it is absent.
 DEFAULT_FILE = Path("config/pipeline.yml")
 
+#: Holds the folders `config` and `schemas` that come with evnt: the checkout, or where the package is installed.
+SHIPPED = Path(__file__).parents[1]
+
 #: Top-level name → who declares it. A process ignores the names of others and refuses those of nobody.
 SECTIONS: dict[str, str] = {
     "data_dir": "shared",
