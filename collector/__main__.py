@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from collector.routes import Routes
 from collector.server import Server, server_headers
 from collector.settings import Settings
 from collector.spool import Spool, SpoolingPublisher
-from collector.state import State
+from collector.state import Fate, State
 from collector.tracking import Tracking
 from collector.wire import Renderer
 from collector.workers import Workers, check_port
@@ -58,10 +58,11 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
     log = logger("collector")
     registry = CollectorRegistry()
     metrics = Metrics(registry if settings.prometheus.enabled else None)
+    fate = Fate()
     async with AsyncExitStack() as stack:
-        durable = await stack.enter_async_context(_durable(settings, metrics))
+        durable = await stack.enter_async_context(_durable(settings, metrics, fate))
         state = State(lambda: durable.trouble)
-        commit = group_commit(settings, durable, metrics)
+        commit = group_commit(settings, durable, metrics, fate)
         stack.push_async_callback(commit.close)
         admin_settings = settings.collector.admin.model_copy(
             update={"port": settings.collector.admin.port and settings.collector.admin.port + worker}
@@ -72,21 +73,24 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         server = await stack.enter_async_context(http_server(settings, state, commit, metrics))
         ports = await stack.enter_async_context(listening(server, settings.collector))
         log.info("started", host=settings.collector.host, ports=ports, mode=settings.ingest.mode)
-        await stopping.wait()
+        await fate.stopped(stopping)
         state.terminating = True
-        log.info("stopping", pre_termination_s=settings.collector.shutdown.pre_termination_seconds)
-        await asyncio.sleep(settings.collector.shutdown.pre_termination_seconds)
+        pause_s = settings.collector.shutdown.pre_termination_seconds if stopping.is_set() else 0
+        log.info("stopping", pre_termination_s=pause_s)
+        await asyncio.sleep(pause_s)
     log.info("stopped")
+    fate.judge()
 
 
-def group_commit(settings: Settings, durable: Durable, metrics: Metrics) -> GroupCommit:
+def group_commit(settings: Settings, durable: Durable, metrics: Metrics, fate: Fate) -> GroupCommit:
     """The way from records to messages."""
     rules = settings.collector
-    return GroupCommit(durable, rules.raw, rules.timeouts.response_seconds, _PROCESSOR, now_ms, uuid7, metrics)
+    wait_s = rules.timeouts.response_seconds
+    return GroupCommit(durable, rules.raw, wait_s, _PROCESSOR, now_ms, uuid7, metrics, fate.watch)
 
 
 @asynccontextmanager
-async def _durable(settings: Settings, metrics: Metrics) -> AsyncIterator[SpoolingPublisher]:
+async def _durable(settings: Settings, metrics: Metrics, fate: Fate) -> AsyncIterator[SpoolingPublisher]:
     """The stream, with the spool in front of it where there is a broker that can be away."""
     log = logger("collector")
 
@@ -97,7 +101,7 @@ async def _durable(settings: Settings, metrics: Metrics) -> AsyncIterator[Spooli
     timeout_s = settings.collector.raw.publish_timeout_ms / 1000
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(open_publisher(_impatient(settings) if spooled else settings))
-        spool = await stack.enter_async_context(_spool(settings, metrics, publisher)) if spooled else None
+        spool = await stack.enter_async_context(_spool(settings, metrics, publisher, fate)) if spooled else None
         yield SpoolingPublisher(publisher, spool, timeout_s, notice)
 
 
@@ -107,7 +111,7 @@ def _impatient(settings: Settings) -> Settings:
 
 
 @asynccontextmanager
-async def _spool(settings: Settings, metrics: Metrics, target: Publisher) -> AsyncIterator[Spool]:
+async def _spool(settings: Settings, metrics: Metrics, target: Publisher, fate: Fate) -> AsyncIterator[Spool]:
     folder = settings.data_dir / "spool"
     bounds = settings.collector.spool
     limits = StreamLimits(queue_max_bytes=bounds.max_bytes, log_max_bytes=0)
@@ -117,12 +121,12 @@ async def _spool(settings: Settings, metrics: Metrics, target: Publisher) -> Asy
     ):
         spool = Spool(publisher, subscriber, bounds.max_age_hours * 3_600_000, now_ms, metrics)
         draining = asyncio.create_task(spool.drain(target))
+        draining.add_done_callback(fate.watch)
         try:
             yield spool
         finally:
             draining.cancel()
-            with suppress(asyncio.CancelledError):
-                await draining
+            await asyncio.wait([draining])
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from collector.metrics import Metrics
@@ -46,7 +46,10 @@ class _Group:
 
 
 class GroupCommit:
-    """Makes records and bad rows durable; one publish at a time, as large as what has come meanwhile."""
+    """Makes records and bad rows durable; one publish at a time, as large as what has come meanwhile.
+
+    ended: told of each task at its end, for one that met a bug or a transport that can't work.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class GroupCommit:
         clock: Clock,
         new_id: NewId,
         metrics: Metrics,
+        ended: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._durable = durable
         self._settings = settings
@@ -65,6 +69,7 @@ class GroupCommit:
         self._clock = clock
         self._new_id = new_id
         self._metrics = metrics
+        self._ended = ended
         self._open = _Group()
         self._waiting_bytes = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,6 +93,7 @@ class GroupCommit:
             group.timer = loop.call_later(self._response_seconds, group.settle, TooLate())
         if self._running is None:
             self._running = loop.create_task(self._run())
+            self._running.add_done_callback(self._ended)
         await waiter
 
     async def close(self) -> None:

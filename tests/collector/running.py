@@ -10,7 +10,7 @@ from collector.metrics import Metrics
 from collector.proxied import is_public
 from collector.settings import Settings
 from collector.spool import SpoolingPublisher
-from collector.state import State
+from collector.state import Fate, State
 from tests.collector.stream import MemoryPublisher
 
 
@@ -42,7 +42,8 @@ async def collector(
     publisher = publisher or MemoryPublisher()
     metrics = Metrics()
     durable = SpoolingPublisher(publisher, None, 5, lambda _away: None)
-    commit = group_commit(settings, durable, metrics)
+    fate = Fate()
+    commit = group_commit(settings, durable, metrics, fate)
     state = State(lambda: durable.trouble)
     async with (
         http_server(settings, state, commit, metrics, may_connect) as server,
@@ -50,6 +51,7 @@ async def collector(
     ):
         yield Running(ports, publisher, state, metrics)
     await commit.close()
+    fate.judge()
 
 
 def plain(**section: object) -> Settings:

@@ -3,24 +3,28 @@
 import asyncio
 import json
 from base64 import b64decode
+from collections.abc import Sequence
 
 import pytest
 
-from collector.commit import GroupCommit, TooLate
+from collector.commit import Durable, GroupCommit, TooLate
 from collector.metrics import Metrics
 from collector.settings import RawSettings
+from collector.state import Fate
 from shared.badrow import Processor
-from shared.stream.contract import MessageRefused, StreamUnavailable
+from shared.process import Misconfigured
+from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 from tests.collector.stream import MemoryPublisher
 
 NOW = 1_700_000_000_000
 
 
-def commit(publisher: MemoryPublisher, wait_s: float = 5, **settings: int) -> GroupCommit:
+def commit(publisher: Durable, wait_s: float = 5, fate: Fate | None = None, **settings: int) -> GroupCommit:
     ids = iter(range(1_000_000))
     processor = Processor("evnt-collector", "1.0.0")
     rules = RawSettings.model_validate(settings)
-    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", Metrics())
+    ended = (fate or Fate()).watch
+    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", Metrics(), ended)
 
 
 async def test_what_arrives_during_a_publish_goes_together_in_the_next() -> None:
@@ -150,3 +154,19 @@ async def test_more_than_may_wait_is_not_taken() -> None:
     publisher.may_finish.set()
     await first
     await group.add([b"x" * 3], [])
+
+
+class Refusing:
+    """A transport that can't work before an operator changes something."""
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        raise Misconfigured("no rights")
+
+
+async def test_a_transport_that_can_not_work_ends_the_process_and_keeps_nobody_waiting() -> None:
+    fate = Fate()
+    with pytest.raises(StreamError):
+        await commit(Refusing(), fate=fate).add([b"x"], [])
+    await fate.stopped(asyncio.Event())
+    with pytest.raises(Misconfigured, match="no rights"):
+        fate.judge()
