@@ -178,13 +178,6 @@ def _duplicates(mine: Iterable[Configuration], step: Step) -> list[str]:
     return [f"{files}: {step.name} is switched on more than once: keep one"]
 
 
-class Loaded(NamedTuple):
-    """What runs, and the files it was made of."""
-
-    enrichments: tuple[Enrichment, ...]
-    stamps: Mapping[Path, Stamp]
-
-
 class Reloaded(NamedTuple):
     """The files changed, and this runs from now on."""
 
@@ -208,38 +201,37 @@ class Enrichments:
         self._resources = Resources(folder, data_dir)
         self._order = order
         self._prepared: dict[str, Any] = {}
-        self._loaded = self._load()
-        self._seen = self._loaded.stamps
+        self._seen: dict[Path, Stamp] = {}
+        self._current = self._load()
 
     @property
     def current(self) -> tuple[Enrichment, ...]:
-        return self._loaded.enrichments
+        return self._current
 
     def poll(self) -> Reloaded | Refused | None:
         """Look at the files again. A change is judged once, so a refusal is not repeated until the next change."""
-        stamps = {path: _stamp(path) for path in {*self._seen, *_files(self._resources.folder)}}
+        stamps = _stamps({*self._seen, *_files(self._resources.folder)})
         if stamps == self._seen:
             return None
-        self._seen = stamps
         try:
-            self._loaded = self._load()
+            self._current = self._load()
         except EnrichmentRefused as refused:
             return Refused(str(refused))
-        self._seen = self._loaded.stamps
         return Reloaded(tuple(one.name for one in self.current))
 
-    def _load(self) -> Loaded:
+    def _load(self) -> tuple[Enrichment, ...]:
+        """What is watched is noted before it is read, so a change in between shows at the next poll."""
+        self._seen = _stamps(_files(self._resources.folder))
         found, unreadable = configurations(self._resources.folder)
         chosen, wrong = choose(found, self._order)
+        self._seen |= _stamps(self._watched(chosen))
         if problems := unreadable + wrong:
             raise EnrichmentRefused("\n".join(problems))
         prepared, problems = self._prepare_all(chosen)
         if problems:
             raise EnrichmentRefused("\n".join(problems))
         self._prepared = {identity: one.state for identity, one in prepared}
-        assets = {path_of(asset, self._resources) for one in chosen for asset in one.assets}
-        watched = {*_files(self._resources.folder), *assets, *self._watched(chosen)}
-        return Loaded(tuple(one for _, one in prepared), {path: _stamp(path) for path in watched})
+        return tuple(one for _, one in prepared)
 
     def _prepare_all(self, chosen: Iterable[Chosen]) -> tuple[list[tuple[str, Enrichment]], list[str]]:
         prepared: list[tuple[str, Enrichment]] = []
@@ -273,6 +265,10 @@ def _uri(one: Chosen) -> str | None:
         return one.source.key.uri
     criterion: SchemaCriterion = one.step.module.SCHEMA
     return None if one.step.always else criterion.text.replace("*", "0")
+
+
+def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
+    return {path: _stamp(path) for path in paths}
 
 
 def _stamp(path: Path) -> Stamp:

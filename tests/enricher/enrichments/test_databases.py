@@ -108,6 +108,10 @@ def test_a_replaced_database_takes_effect_and_a_broken_one_does_not(tmp_path: Pa
     path.unlink()
     assert isinstance(enrichments.poll(), Refused)
     assert country() == "FR"
+    assert enrichments.poll() is None
+    database(path, {"192.0.2.0/24": {**BERLIN, "country": {"iso_code": "IT"}}})
+    assert isinstance(enrichments.poll(), Reloaded)
+    assert country() == "IT"
 
 
 def test_a_missing_database_says_how_to_get_it(tmp_path: Path) -> None:
