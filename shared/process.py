@@ -4,7 +4,7 @@ import asyncio
 import errno
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,6 +42,24 @@ def run(main: Main) -> None:
         _leave("\n".join(f"configuration: {problem}" for problem in error.problems))
     except Misconfigured as error:
         _leave(str(error))
+    except BaseExceptionGroup as group:
+        _leave_or_raise(group)
+
+
+def _leave_or_raise(group: BaseExceptionGroup[BaseException]) -> None:
+    """What tasks of a group met that only an operator can change; anything else in it is a bug."""
+    refused, others = group.split(Misconfigured)
+    if refused is None or others is not None:
+        raise group
+    _leave("\n".join(dict.fromkeys(str(error) for error in _leaves(refused))))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 @asynccontextmanager

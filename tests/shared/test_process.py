@@ -55,6 +55,7 @@ async def test_a_second_signal_does_not_cut_the_drain_short() -> None:
     ("raised", "code", "said"),
     [
         ("Misconfigured('no table')", 78, "no table\n"),
+        ("ExceptionGroup('tasks', [ExceptionGroup('', [Misconfigured('no table')])])", 78, "no table\n"),
         ("SettingsError(['a: b', 'c: d'])", 78, "configuration: a: b\nconfiguration: c: d\n"),
         ("KeyError('bug')", 1, "KeyError: 'bug'\n"),
     ],
