@@ -3,6 +3,7 @@
 import base64
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from enricher import violations
@@ -32,7 +33,7 @@ class BadRows:
         self._etl_ms = etl_ms
         self._max_bytes = max_bytes
 
-    @property
+    @cached_property
     def timestamp(self) -> str:
         """Processing time, as java.time.Instant writes it."""
         return instant(self._etl_ms)
@@ -178,14 +179,18 @@ def _joda(milliseconds: int) -> str:
     return format_timestamp(milliseconds).replace(" ", "T") + "Z"
 
 
+_NAMES = [field.name for field in FIELDS]
+_NUMBERS: dict[str, type[int] | type[float]] = {
+    field.name: float if field.kind == "float" else int
+    for field in FIELDS
+    if field.kind in ("int", "bool", "float") and field.name != "txn_id"
+}
+
+
 def typed(values: Sequence[str]) -> dict[str, Any]:
     """All columns by name, null where empty. txn_id and decimals are texts, as upstream has them."""
-    columns: dict[str, Any] = {}
-    for field, value in zip(FIELDS, values, strict=True):
-        if not value:
-            columns[field.name] = None
-        elif field.kind in ("int", "bool") and field.name != "txn_id":
-            columns[field.name] = int(value)
-        else:
-            columns[field.name] = float(value) if field.kind == "float" else value
+    columns: dict[str, Any] = dict(zip(_NAMES, [value or None for value in values], strict=True))
+    for name, number in _NUMBERS.items():
+        if columns[name] is not None:
+            columns[name] = number(columns[name])
     return columns
