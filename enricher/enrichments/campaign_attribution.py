@@ -44,6 +44,7 @@ class Config(Parameters):
 class State(NamedTuple):
     columns: tuple[tuple[str, tuple[str, ...]], ...]
     click_ids: Mapping[str, str]
+    names: frozenset[str]
 
 
 def prepare(config: Config, _: Resources) -> State:
@@ -55,7 +56,8 @@ def prepare(config: Config, _: Resources) -> State:
         ("mkt_content", names.mkt_content),
         ("mkt_campaign", names.mkt_campaign),
     )
-    return State(columns, _CLICK_IDS | names.mkt_click_id)
+    click_ids = _CLICK_IDS | names.mkt_click_id
+    return State(columns, click_ids, frozenset(click_ids).union(*(chosen for _, chosen in columns)))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
@@ -63,7 +65,7 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     query = draft.page_query
     if query is None:
         return None
-    if not query:
+    if state.names.isdisjoint(query):
         return _NOTHING
     fields = {column: _first(query, names) for column, names in state.columns}
     click = next((name for name in state.click_ids if name in query), None)

@@ -148,32 +148,33 @@ def _check(constraint: Mapping[str, Any] | None) -> Check:
 
 def enrich(draft: Draft, state: State) -> Patch | None:
     """An event that declares its specification itself is left alone."""
-    event = _event(draft)
-    candidates = state.by_schema.get(event.schema) if event else None
-    if event is None or not candidates or any(one.schema.startswith(_DECLARED) for one in draft.contexts):
+    schema = _schema(draft)
+    candidates = state.by_schema.get(schema) if schema else None
+    if not candidates or any(one.schema.startswith(_DECLARED) for one in draft.contexts):
         return None
     contexts: dict[str, list[Any]] = {}
-    for schema, data, _ in draft.contexts:
-        contexts.setdefault(schema, []).append(data)
-    found = [
-        one.attached
-        for one in candidates
-        if all(requirement.met(contexts) for requirement in one.requirements) and one.fits(event.data)
-    ]
+    for one in draft.contexts:
+        contexts.setdefault(one.schema, []).append(one.data)
+    candidates = [one for one in candidates if all(wanted.met(contexts) for wanted in one.requirements)]
+    data = _data(draft) if candidates else None
+    found = [one.attached for one in candidates if one.fits(data)]
     return Patch(contexts=found) if found else None
 
 
-def _event(draft: Draft) -> Entity | None:
-    """The self-describing event, or what a page view or page ping would be as one."""
+def _schema(draft: Draft) -> str | None:
+    """Of the self-describing event, or the one that a page view or page ping is judged by."""
     if draft.event is not None:
-        return draft.event
+        return draft.event.schema
     modelled = _MODELLED.get(draft.values[_EVENT_NAME])
-    if modelled is None:
-        return None
-    schema, columns = modelled
+    return modelled[0] if modelled else None
+
+
+def _data(draft: Draft) -> Any:
+    """Of the self-describing event, or what a page view or page ping would say as one; nulls are said too."""
+    if draft.event is not None:
+        return draft.event.data
     values = draft.values
-    data: dict[str, Any] = {
+    return {
         column: (int(values[place]) if is_number else values[place]) if values[place] else None
-        for column, place, is_number in columns
+        for column, place, is_number in _MODELLED[values[_EVENT_NAME]][1]
     }
-    return Entity(schema, data)

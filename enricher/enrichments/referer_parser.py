@@ -51,8 +51,11 @@ class Source(NamedTuple):
     parameters: frozenset[str]
 
 
-#: Host, or host and path → what it is.
-Sources = Mapping[str, Source]
+class Sources(NamedTuple):
+    """by_key: host, or host and path → what it is. hosts: all that occur, to turn unknown ones away quickly."""
+
+    by_key: Mapping[str, Source]
+    hosts: frozenset[str]
 
 
 class State(NamedTuple):
@@ -68,7 +71,7 @@ def prepare(config: Config, resources: Resources) -> State:
     wanted = assets(config)
     path = present(wanted[0], resources) if wanted else _OWN_LIST
     lists = (sources(config.referrers, "referrers"), sources(_read(path), str(path)))
-    return State(frozenset(name.strip() for name in config.internal_domains), tuple(filter(None, lists)))
+    return State(frozenset(name.strip() for name in config.internal_domains), lists)
 
 
 def _read(path: Path) -> Any:
@@ -89,7 +92,7 @@ def sources(database: Any, where: str) -> Sources:
                 found.update(dict.fromkeys(entry["domains"], source))
     except (AttributeError, KeyError, TypeError) as error:
         raise EnrichmentRefused(f"{where} is not a referer database: {error!r}") from error
-    return found
+    return Sources(found, frozenset(key.partition("/")[0] for key in found))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
@@ -114,11 +117,12 @@ _INTERNAL, _UNKNOWN = _patch("internal"), _patch("unknown")
 
 def _lookup(state: State, host: str, path: str) -> Source | None:
     """The most exact path first, each tried on the host and on its parents."""
-    hosts = list(_parents(host))
+    parents = list(_parents(host))
     for entries in state.lists:
-        for suffix in _paths(path):
+        hosts = [name for name in parents if name in entries.hosts]
+        for suffix in _paths(path) if hosts else ():
             for name in hosts:
-                source = entries.get(name + suffix)
+                source = entries.by_key.get(name + suffix)
                 if source is not None:
                     return source
     return None
