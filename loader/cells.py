@@ -7,6 +7,7 @@ is checked here. Both ways use the same rules, over many texts or over one, and 
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from shared.event import FIELDS, INDEX, Kind
@@ -16,6 +17,8 @@ REQUIRED = ("event_id", "collector_tstamp", "v_collector", "v_etl")
 
 _INT = re.compile(rb"-?[0-9]{1,10}")
 _NUMBER = re.compile(rb"-?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
+_PLAIN = re.compile(rb"-?[0-9]{1,58}(?:\.[0-9]{1,300})?")
+_INTEGER_DIGITS = 58  # of the tables' Decimal(76, 18)
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
@@ -40,6 +43,15 @@ def are_bools(texts: Collection[bytes]) -> bool:
 def are_numbers(texts: Collection[bytes]) -> bool:
     """Decimal numbers, with an exponent or without."""
     return all(map(_NUMBER.fullmatch, texts))
+
+
+def are_decimals(texts: Collection[bytes]) -> bool:
+    """Decimal numbers that the store's decimals reach."""
+    return all(_PLAIN.fullmatch(text) or (_NUMBER.fullmatch(text) and _reached(text)) for text in texts)
+
+
+def _reached(text: bytes) -> bool:
+    return Decimal(text.decode("ascii")).adjusted() < _INTEGER_DIGITS
 
 
 def are_uuids(texts: Collection[bytes]) -> bool:
@@ -83,7 +95,8 @@ _TYPED = (
     _typed(are_timestamps, "datetime", "timestamp"),
     _typed(are_ints, "integer", "int"),
     _typed(are_bools, "boolean", "bool"),
-    _typed(are_numbers, "double", "decimal", "float"),
+    _typed(are_decimals, "double", "decimal"),
+    _typed(are_numbers, "double", "float"),
 )
 _REQUIRED = tuple(INDEX[name] for name in REQUIRED)
 

@@ -10,6 +10,7 @@ whatever it is; then the chunk is read again with `careful`, which parses.
 
 import json
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 #: Between an entity's schema and its data.
@@ -91,14 +92,20 @@ def _document(cell: bytes, family: str) -> dict[str, Any]:
 
 
 def _json(cell: bytes) -> Any:
+    """Refuses what the store can't read, though it be JSON: numbers beyond a double, and half surrogate pairs."""
     try:
-        return json.loads(cell, parse_constant=_refuse)
+        return json.loads(cell, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise NotSelfDescribing(f"Cannot parse JSON: {error}") from error
 
 
+def _finite(literal: str) -> float:
+    number = float(literal)
+    return number if isfinite(number) else _refuse(literal)
+
+
 def _refuse(literal: str) -> Any:
-    raise ValueError(f"{literal} is not JSON")
+    raise ValueError(f"{literal[:30]} is no number that can be stored")
 
 
 def _self_describing(value: Any) -> dict[str, Any]:
@@ -118,5 +125,5 @@ def _entity(value: Any) -> bytes:
 def _dumped(data: Any) -> bytes:
     try:
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # a lone surrogate, which only an escape can hold
-        return json.dumps(data, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise NotSelfDescribing("Cannot parse JSON: half a surrogate pair is no text") from error

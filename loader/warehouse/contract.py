@@ -31,11 +31,15 @@ class ColumnMissing(WarehouseError):
 
 
 class RowsRefused(WarehouseError):
-    """At least one row of the insert can't be stored, and none was. `reason` is the warehouse's own message."""
+    """At least one row of the insert can't be stored, and none was.
 
-    def __init__(self, reason: str) -> None:
+    reason: the warehouse's own message. row: index of the row that it names, as far as it does; a hint, no proof.
+    """
+
+    def __init__(self, reason: str, row: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.row = row
 
 
 class HintRefused(RowsRefused):

@@ -79,6 +79,7 @@ _OPERATOR = frozenset(
 #: Another loader changes the same table or view at this moment: the same statement may succeed the next time.
 _RACES = frozenset({57, 60, 82, 341, 473, 517})
 
+_ROW = re.compile(r"\(at row ([1-9][0-9]{0,8})\)")
 _PATH = re.compile(r"\(while reading path (?P<path>.+?)\)(?=[.:,])")
 _COLUMN = re.compile(r"^Column \d+,\s+name: (?P<name>\S+?),\s", re.MULTILINE)
 
@@ -89,7 +90,7 @@ def of_insert(text: str) -> Exception:
     if code == _NO_COLUMN or _UNKNOWN_FIELD.search(text):
         return ColumnMissing(text)
     if code in _ROWS:
-        return _hint(text) or RowsRefused(text)
+        return _hint(text) or RowsRefused(text, _row(text))
     return of_statement(text) if code in _OPERATOR else Unavailable(text)
 
 
@@ -108,6 +109,12 @@ def raced(text: str) -> bool:
 def _code(text: str) -> int | None:
     found = _CODE.search(text)
     return int(found[1]) if found else None
+
+
+def _row(text: str) -> int | None:
+    """The server counts rows from 1; what it quotes before that may hold anything."""
+    found = _ROW.findall(text.partition("\n")[0])
+    return int(found[-1]) - 1 if found else None
 
 
 def _hint(text: str) -> HintRefused | None:

@@ -164,6 +164,8 @@ def invalid(key: str, value: str, message: str) -> dict[str, Any]:
         ("geo_latitude", "north", "double"),
         ("tr_total", "1,5", "double"),
         ("tr_total", "NaN", "double"),
+        ("se_value", "1E+58", "double"),
+        ("se_value", "-" + "9" * 59, "double"),
         ("derived_tstamp", "2026-02-30 00:00:00.000", "datetime"),
         ("derived_tstamp", "2026-01-01T00:00:00.000", "datetime"),
         ("derived_tstamp", "1899-12-31 23:59:59.999", "datetime"),
@@ -172,6 +174,18 @@ def invalid(key: str, value: str, message: str) -> dict[str, Any]:
 )
 def test_a_value_of_the_wrong_type_is_named(key: str, value: str, word: str) -> None:
     assert failure(**{key: value}) == invalid(key, value, f"Cannot parse key {key} into {word}")
+
+
+@pytest.mark.parametrize("value", ["1E+57", "9" * 58 + ".5", "-1e-200", "000" + "9" * 58])
+def test_decimals_reach_as_far_as_the_tables(value: str) -> None:
+    assert failure(se_value=value) is None
+    assert len(read(line(se_value=value))) == 1
+
+
+@pytest.mark.parametrize("data", ['{"n":1e999}', '{"n":[-1E400]}', '{"t":"\\ud800"}', '{"\\udc00":1}', '{"n":NaN}'])
+def test_json_that_the_store_cannot_read_is_named(data: str) -> None:
+    cell = contexts(("com.acme/a/jsonschema/1-0-0", "DATA")).replace('"DATA"', data)
+    assert failure(contexts=cell)["errors"][0]["message"].startswith("Cannot parse JSON: ")
 
 
 @pytest.mark.parametrize("key", cells.REQUIRED)

@@ -18,7 +18,7 @@ from loader.metrics import LoaderMetrics
 from loader.outlet import BadRowOutlet
 from loader.patience import GivenUp, Patience
 from loader.settings import BatchSettings, DedupeSettings, RetrySettings
-from loader.store import EventStore
+from loader.store import EventStore, divisions
 from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, Unavailable
 from loader.worker import Lane
 from shared.process import Misconfigured
@@ -167,6 +167,33 @@ async def test_every_refused_row_is_found() -> None:
     await bench.loading([delivery(b"\n".join(lines[:25]), "a"), delivery(b"\n".join(lines[25:]), "b")])
     assert len(bench.loaded()) == 34
     assert [row["data"]["payload"]["event_id"] for row in bench.bad()] == ids(0, 7, 14, 21, 28, 35)
+
+
+@pytest.mark.parametrize("hint", ["right", "wrong", "none"])
+async def test_many_refused_rows_are_found_with_few_inserts(hint: str) -> None:
+    """Anybody may send what is refused: it must not bring loading to a stop. A wrong hint costs time, no row."""
+    bench = Bench()
+
+    def refuse(rows: list[Mapping[str, str]]) -> None:
+        guilty = [place for place, row in enumerate(rows) if row["app_id"] == "guilty"]
+        if guilty:
+            raise RowsRefused("no", {"right": guilty[0], "wrong": len(rows) - 1, "none": None}[hint])
+
+    bench.warehouse.refuse = refuse
+    lines = [line(number, app_id="guilty" if number % 20 == 3 else "shop") for number in range(400)]
+    await bench.loading([delivery(b"\n".join(lines))])
+    assert len(bench.loaded()) == 380
+    assert len(bench.bad()) == 20
+    if hint == "right":
+        assert len(bench.warehouse.inserts) <= 3 * 20 + 3
+
+
+def test_divisions_cover_every_row_once() -> None:
+    for rows in range(2, 6):
+        for guilty in (None, -1, *range(rows + 1)):
+            parts = divisions(rows, guilty)
+            assert [row for part in parts for row in part] == list(range(rows))
+            assert all(0 < len(part) < rows for part in parts)
 
 
 async def test_lines_that_are_no_events_become_bad_rows_and_their_neighbours_rows() -> None:

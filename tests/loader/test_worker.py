@@ -114,10 +114,19 @@ async def test_each_queue_fills_its_table(settings: SharedSettings, clickhouse: 
     ]
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Arrays in arrays, more of them than ClickHouse reads."""
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return {"deep": value}
+
+
 async def test_one_refused_row_of_500_becomes_one_bad_row(
     settings: SharedSettings, clickhouse: Server, table: Table
 ) -> None:
-    lines = [line(number, se_value="1e300" if number == 77 else "1.5") for number in range(500)]
+    deep = contexts(("com.acme/deep/jsonschema/1-0-0", nested(400)))
+    lines = [line(number, contexts=deep if number == 77 else "") for number in range(500)]
     await publish(settings, "enriched", b"\n".join(lines))
     async with loading(loader_settings(settings, clickhouse.port, table.database)):
         await table.until(499)
