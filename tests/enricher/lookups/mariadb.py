@@ -1,5 +1,6 @@
 """A MariaDB server of the test's own: Debian's binaries, a folder that goes away, a free port."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -23,7 +24,8 @@ def binaries() -> tuple[str, str] | None:
 def server(programs: tuple[str, str], folder: Path) -> Iterator[SqlDatabase]:
     install, program = programs
     data, port = folder / "data", free_port()
-    options = ["--no-defaults", f"--datadir={data}", "--user=root"]
+    # The server runs as root only when told to; as anybody else it must not be told.
+    options = ["--no-defaults", f"--datadir={data}", *(["--user=root"] if os.geteuid() == 0 else [])]
     setup = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run([install, *options, *setup], check=True, capture_output=True)
     listening = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--pid-file={folder}/pid"]
