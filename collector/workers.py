@@ -4,11 +4,17 @@ import errno
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 from shared.process import EXIT_MISCONFIGURED, port_taken
+from shared.telemetry import logger
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 #: Between two starts of the same worker at least, seconds.
 _PAUSE_S = 1.0
@@ -39,7 +45,7 @@ class Workers:
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT, or a worker finds that it can't be used (78); the exit code of the whole."""
-        for stopping in (signal.SIGTERM, signal.SIGINT):
+        for stopping in _SIGNALS:
             signal.signal(stopping, self._stop)
         for number in range(self._count):
             self._start(number)
@@ -57,23 +63,38 @@ class Workers:
         return code
 
     def _start(self, number: int) -> None:
-        self._started[number] = time.monotonic()
-        process = os.fork()
-        if process:
-            self._numbers[process] = number
-            return
-        for stopping in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(stopping, signal.SIG_DFL)
+        """Fork, with signals held back: one that came in between would miss the child, or be the parent's in it."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            if self._stopping:
+                return
+            self._started[number] = time.monotonic()
+            process = os.fork()
+            if process:
+                self._numbers[process] = number
+                return
+            for stopping in _SIGNALS:
+                signal.signal(stopping, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        self._be_worker(number)
+
+    def _be_worker(self, number: int) -> NoReturn:
         code = 1
         try:
             self._work(number)
             code = 0
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else 1
+        except Exception:
+            logger("collector").exception("worker_died", worker=number)
+            raise
         finally:
+            sys.stderr.flush()
             os._exit(code)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
-        for process in self._numbers:
-            os.kill(process, signal.SIGTERM)
+        for process in list(self._numbers):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
