@@ -58,7 +58,9 @@ class Target(Parameters):
             return self
         if self.json_ and self.json_.field in _JSON_COLUMNS:
             return self
-        raise ValueError("PII Configuration: pii field does not include 'pojo' nor 'json' fields")
+        said = self.pojo or self.json_
+        why = f". The specified field {said.field} is not supported" if said else ""
+        raise ValueError(f"PII Configuration: pii field does not include 'pojo' nor 'json' fields{why}")
 
 
 class Pseudonymize(Parameters):
