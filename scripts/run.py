@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 from urllib.request import urlopen
 
@@ -35,6 +36,10 @@ See what failed, and why:
 Everything lies in {data}; stopping (Ctrl-C) and starting again keeps it. More: README.md
 """
 
+ENDED = (
+    "a process ended by itself, see above; the others were stopped. Events that were taken are kept for the next start"
+)
+
 
 class Part(NamedTuple):
     """One process of the pipeline: what it binds, by which option, and where it says that it is ready."""
@@ -51,17 +56,17 @@ def main() -> int:
     except SettingsError as error:
         return _refuse(f"configuration: {problem}" for problem in error.problems)
     parts = list(_parts(settings))
-    taken = [problem for part in parts for problem in _taken(part)]
-    if taken:
-        return _refuse(taken)
+    problems = [problem for part in parts for problem in _taken(part)] or list(_unwritable(settings.data_dir))
+    if problems:
+        return _refuse(problems)
     without = [] if any(part.name == "clickhouse" for part in parts) else ["-c", "clickhouse=0"]
     honcho = subprocess.Popen([sys.executable, "-m", "honcho", "start", *without], start_new_session=True)
     stopped = _stop_on_signal(honcho)
     if _wait_until_ready(honcho, [part.ready for part in parts], stopped):
         sys.stdout.write(_welcome(settings))
         sys.stdout.flush()
-    code = honcho.wait()
-    return 0 if stopped else code or 1
+    honcho.wait()
+    return 0 if stopped else _refuse([ENDED])
 
 
 def _parts(settings: PipelineSettings) -> Iterator[Part]:
@@ -88,6 +93,17 @@ def _taken(part: Part) -> Iterator[str]:
         yield (
             f"port {port} on {part.host}, meant for the {part.name}, is taken. Stop what listens there "
             f"(another evnt?), or choose a port with {variable} or {option} in config/pipeline.yml"
+        )
+
+
+def _unwritable(folder: Path) -> Iterator[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        yield (
+            f"the data folder {folder.absolute()} can't be written to: {error.strerror}. Change that, "
+            "or choose a folder with EVNT_DATA_DIR or data_dir in config/pipeline.yml"
         )
 
 

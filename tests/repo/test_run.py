@@ -1,6 +1,7 @@
 """`make run`, as a new user types it, on free ports and a folder of its own."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -55,6 +56,28 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, option: st
 def test_a_wrong_configuration_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert start({**environment(tmp_path), "EVNT_COLECTOR__PORT": "1"}, tmp_path / "log").wait(30) == 1
     assert "did you mean collector?" in (tmp_path / "log").read_text()
+
+
+def test_a_folder_that_can_not_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file")
+    assert start(environment(tmp_path), tmp_path / "log").wait(30) == 1
+    said = (tmp_path / "log").read_text()
+    assert said.startswith(f"evnt: the data folder {tmp_path / 'var'} can't be written to: ")
+    assert "EVNT_DATA_DIR" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+def test_a_process_that_is_killed_stops_the_others_and_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = start(environment(tmp_path), log)
+    wait_until(lambda: "evnt is ready" in log.read_text(), process, log)
+    pids = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", log.read_text())]
+    os.kill(pids[0], signal.SIGKILL)
+    assert process.wait(60) == 1
+    assert log.read_text().splitlines()[-1].startswith("evnt: a process ended by itself")
+    assert [pid for pid in pids if is_alive(pid)] == []
 
 
 @pytest.mark.e2e
@@ -126,6 +149,14 @@ def is_free(port: int) -> bool:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
+        return False
+    return True
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
     return True
 
