@@ -9,6 +9,9 @@ from collector.settings import ClientIpSettings
 
 UNKNOWN = b"unknown"
 
+#: Bytes of an address with port, brackets and zone; longer texts are none, and are not remembered.
+_LONGEST = 80
+
 
 class ClientAddress:
     """Finds the client's address, and drops from the record what the client could have made up."""
@@ -51,9 +54,13 @@ def _hops(value: bytes) -> list[bytes]:
     return [hop.strip() for hop in value.split(b",")]
 
 
-@lru_cache(maxsize=8192)
 def _address(text: bytes) -> bytes | None:
     """The address in `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`, in canonical form; None where there is none."""
+    return _parsed(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=8192)
+def _parsed(text: bytes) -> bytes | None:
     plain = text.strip().strip(b'"')
     if plain.lower() == UNKNOWN:
         return UNKNOWN

@@ -31,7 +31,7 @@ class Gate:
             # 308 keeps a POST a POST, with its events
             status = 301 if method in ("GET", "HEAD") else 308
             path = target if target.startswith("/") else "/"
-            return Answer(status, [("Location", f"https://{host.partition(':')[0]}{self._port}{path}")])
+            return Answer(status, [("Location", f"https://{name}{self._port}{path}")])
         return None
 
     def _came_by_https(self, forwarded: str, secure: bool) -> bool:

@@ -12,6 +12,9 @@ from prometheus_client.registry import Collector
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+METHODS = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"))
+
+
 class Metrics(Collector):
     """Counters of one collector process; registers itself where it is told to."""
 
@@ -33,9 +36,13 @@ class Metrics(Collector):
 
     def answered(self, method: str, status: int, seconds: float) -> None:
         """A request was answered after this time."""
-        self.requests[method, status] += 1
+        self.count(method, status)
         self._latency[bisect_left(BOUNDS, seconds)] += 1
         self._latency_sum += seconds
+
+    def count(self, method: str, status: int) -> None:
+        """A request was answered; methods that somebody made up are one."""
+        self.requests[method if method in METHODS else "other", status] += 1
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as Prometheus reads them."""

@@ -8,6 +8,9 @@ from collector.settings import CorsSettings, SecuritySettings
 
 ANY = "*"
 
+#: Characters of an Origin header that may be one: a host name has at most 253.
+_LONGEST = 1_000
+
 #: aiohttp-cors has no types.
 _Options: Any = aiohttp_cors.ResourceOptions
 
@@ -25,7 +28,7 @@ class Origins:
 
     def headers(self, origin: str | None) -> list[tuple[str, str]]:
         """What lets the page of this Origin header read the answer; of several origins the first counts."""
-        first = origin.split(None, 1)[:1] if origin else []
+        first = origin.split(None, 1)[:1] if origin and len(origin) <= _LONGEST else []
         if self._any:
             return [("Access-Control-Allow-Origin", first[0]), *self._credentials] if first else self._anonymous
         if first and first[0].lower() in self._allowed:

@@ -13,6 +13,9 @@ from shared.payload import Encoder
 _PERSONAL = ADDRESS_HEADERS | {b"cookie"}
 
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s\";,]+)", re.IGNORECASE)
+#: Bytes of a content type that is looked at.
+_LONGEST = 200
+
 _UTF8 = frozenset((b"utf-8", b"utf8", b"us-ascii", b"ascii"))
 
 
@@ -86,7 +89,7 @@ def hostname(host: bytes | None) -> bytes | None:
 
 def as_utf8(body: bytes, content_type: bytes | None) -> bytes:
     """The body in UTF-8 when its content type names another character set; else untouched."""
-    charset = None if content_type is None else _foreign_charset(content_type)
+    charset = _foreign_charset(content_type) if content_type is not None and len(content_type) <= _LONGEST else None
     if charset is None:
         return body
     try:

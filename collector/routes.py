@@ -8,6 +8,9 @@ from collector.settings import Settings
 TP2 = b"/com.snowplowanalytics.snowplow/tp2"
 PIXELS = (b"/i", b"/ice.png")
 
+#: What clients make up must not fill the memory.
+_LONGEST_REMEMBERED = 256
+
 
 class Routes:
     """Every two-segment path is a tracker's, but for what evnt answers itself."""
@@ -28,7 +31,8 @@ class Routes:
 
     def recorded_path(self, method: str, path: bytes) -> bytes | None:
         """The path to record, decoded; None when the request is none of a tracker's. `path` is as it came."""
-        return self._remembered(method == "POST", path)
+        find = self._remembered if len(path) <= _LONGEST_REMEMBERED else self._find
+        return find(method == "POST", path)
 
     def _find(self, post: bool, path: bytes) -> bytes | None:
         fixed = self._post if post else self._get

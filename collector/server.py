@@ -99,7 +99,7 @@ class Connection(web.RequestHandler):
         status = HTTPStatus.REQUEST_TIMEOUT if status == HTTPStatus.GATEWAY_TIMEOUT else HTTPStatus(status)
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             self._server.report(request, exc)
-        self._server.metrics.requests[request.method, status] += 1
+        self._server.metrics.count(request.method, status)
         answer = web.Response(status=status, text=status.phrase, headers=self._server.headers)
         answer.force_close()
         return answer

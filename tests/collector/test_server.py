@@ -235,6 +235,15 @@ async def test_foreign_hosts_and_plain_http_are_turned_away() -> None:
         assert len(running.publisher.payloads()) == 1
 
 
+async def test_methods_that_somebody_makes_up_are_counted_as_one() -> None:
+    async with collector(plain()) as running:
+        for method in ("BREW", "PROPFIND", "WHATEVER"):
+            answer = await exchange(running.port, f"{method} /i HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert answer
+            assert answer.status in (400, 404)
+        assert {method for method, _ in running.metrics.requests} == {"other"}
+
+
 async def test_only_listed_origins_may_read_answers() -> None:
     settings = Settings.model_validate(
         {"collector": {"port": 0}, "security": {"cors_allowed_origins": ["https://Shop.example.com/"]}}
