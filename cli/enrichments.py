@@ -5,9 +5,10 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
@@ -48,9 +49,9 @@ def list_enrichments(
         for step in ORDER:
             _print_options(step)
     else:
-        table = Table("enrichment", "on", "file", "why here", box=None, pad_edge=False)
+        table = Table("enrichment", "on", "why here", box=None, pad_edge=False)
         for row in rows:
-            table.add_row(row["name"], "on" if row["on"] else "-", " ".join(row["files"]) or "-", row["reason"])
+            table.add_row(row["name"], "on" if row["on"] else "-", row["reason"])
         _console().print(table)
 
 
@@ -68,9 +69,25 @@ def _row(step: Step, found: list[Configuration], chosen: list[Chosen]) -> dict[s
 def _print_options(step: Step) -> None:
     doc = (step.module.__doc__ or "").partition("\n")[0]
     sys.stdout.write(f"{step.name}: {doc}\n")
-    for name, field in step.module.Config.model_fields.items():
+    sys.stdout.writelines(_options(step.module.Config, ""))
+
+
+def _options(model: type[BaseModel], above: str) -> Iterator[str]:
+    """Options of options too, by the path that a configuration file has them at."""
+    for name, field in model.model_fields.items():
+        path = f"{above}{field.alias or name}"
         default = "required" if field.is_required() else json.dumps(field.get_default(), default=str)
-        sys.stdout.write(f"  {field.alias or name} ({default})\n      {field.description}\n")
+        inside = _inside(field.annotation)
+        yield f"  {path} ({'options' if inside and not field.is_required() else default})\n      {field.description}\n"
+        if inside:
+            yield from _options(inside, f"{path}.")
+
+
+def _inside(annotation: Any) -> type[BaseModel] | None:
+    """The model that an option is, or that it is a list of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_inside, get_args(annotation))), None)
 
 
 @app.command()

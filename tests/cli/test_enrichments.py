@@ -79,6 +79,8 @@ def test_list_says_what_is_on_and_in_which_order(tmp_path: Path) -> None:
     assert all(row["name"] in table for row in rows)
     options = ran(tmp_path, "list", "--options").stdout
     assert "  anonOctets (required)\n      How many of the four parts" in options
+    assert "  api.http.timeout (5000)\n      Milliseconds that an answer may take." in options
+    assert "  pii.json.jsonPath (required)\n" in options
 
 
 def test_check_of_what_comes_with_evnt(tmp_path: Path) -> None:
