@@ -20,7 +20,7 @@ check: dev ## Format, lint, types, generated files, rules of the repository (sec
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q tests/repo -m "not e2e"
+	@$(BIN)/pytest -q -n 2 tests/repo -m "not e2e"
 
 test: dev ## Every test, RabbitMQ included where it can be had (minutes); ARGS="tests/loader -x" for some
 	@scripts/servers rabbitmq || [ -z "$(CI)" ]
