@@ -30,8 +30,8 @@ from shared.telemetry import configure, logger
 #: Files that the engine may need at once; wide tables fail halfway below that.
 FEWEST_FILES = 4096
 
-#: Seconds that a stop waits for answers that are on their way.
-SHUTDOWN_S = 30.0
+#: Seconds after which a stop cancels the statements that still run, and after which it waits for none any longer.
+CANCEL_S, SHUTDOWN_S = 3.0, 15.0
 
 #: Longest request line in bytes, as in a server: statements may stand in it.
 MOST_URL_BYTES = 1 << 20
@@ -46,7 +46,7 @@ async def main(stopping: asyncio.Event) -> None:
     raise_file_limit()
     with locked(settings.data_dir / "clickhouse") as folder:
         engine = await asyncio.to_thread(open_engine, folder, embedded)
-        release_clean_pages("_chdb")
+        release_clean_pages("/site-packages/")  # the engine, and what it loads besides: Arrow, NumPy
         access = Access(connection.username, connection.password.get_secret_value(), embedded.cors_allowed_origins)
         server = ClickHouseHttp(engine, access)
         try:
@@ -79,7 +79,9 @@ async def serve(server: ClickHouseHttp, host: str, port: int, stopping: asyncio.
         await stopping.wait()
         log.info("clickhouse.stopping")
     finally:
+        overdue = asyncio.create_task(server.cancel_after(CANCEL_S))
         await runner.cleanup()
+        overdue.cancel()
 
 
 def open_engine(folder: Path, settings: EmbeddedSettings) -> Engine:

@@ -90,6 +90,11 @@ class Engine:
             connection.set([("param_name", file.name), ("param_method", method)])
             return connection.run(_DECOMPRESS, "RawBLOB").body
 
+    def cancel_queries(self) -> None:
+        """Make every statement that runs now fail as soon as it can."""
+        with self.connect() as connection:
+            connection.run("KILL QUERY WHERE query NOT ILIKE 'KILL QUERY%'", "Null")
+
     def close(self) -> None:
         self._root.close()
 

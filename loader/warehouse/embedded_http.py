@@ -96,6 +96,11 @@ class ClickHouseHttp:
         app.on_response_prepare.append(self._cors)
         return app
 
+    async def cancel_after(self, seconds: float) -> None:
+        """Cancel what still runs then: a query may take for ever, a stop may not."""
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(self._engine.cancel_queries)
+
     async def close(self) -> None:
         await self._in_thread(self._sessions.close)
         self._threads.shutdown()

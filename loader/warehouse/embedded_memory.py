@@ -21,7 +21,10 @@ class _Mapping(NamedTuple):
 
 
 def release_clean_pages(library: str) -> None:
-    """Unmap the pages of a library that nothing was written to. Does nothing where there is no /proc (not Linux)."""
+    """Unmap pages of libraries that nothing was written to; `library`: a part of their paths.
+
+    Does nothing where there is no /proc (not Linux).
+    """
     if not _SMAPS.exists():
         return
     madvise = ctypes.CDLL(None).madvise

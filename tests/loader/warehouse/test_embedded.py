@@ -3,10 +3,15 @@
 import asyncio
 import gzip
 import json
+import os
 import signal
+import subprocess
+import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.error import HTTPError
 
 import aiohttp
 import clickhouse_connect
@@ -16,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.clickhouse import PASSWORD, USERNAME, Server, free_port, launch, running, start
+from tests.vectors import ROOT
 
 HEADERS = {"X-ClickHouse-User": USERNAME, "X-ClickHouse-Key": PASSWORD}
 
@@ -288,6 +294,27 @@ def test_data_survives_a_kill(tmp_path: Path) -> None:
     with running(tmp_path) as again:
         assert again.query("SELECT count() FROM evnt.t") == "1000\n"
         assert again.stop() == 0
+
+
+def test_a_query_without_end_does_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
+    server = start(tmp_path)
+    with ThreadPoolExecutor(1) as elsewhere:
+        endless = elsewhere.submit(server.query, "SELECT count() FROM numbers(10000000000000) WHERE rand() = 1")
+        while "rand()" not in server.query("SELECT query FROM system.processes WHERE query NOT LIKE '%processes%'"):
+            pass
+        assert server.stop() == 0
+        with pytest.raises(HTTPError) as refused:
+            endless.result()
+    with refused.value as answer:
+        assert answer.headers["X-ClickHouse-Exception-Code"] == "394"
+
+
+def test_too_few_open_files_are_said(tmp_path: Path) -> None:
+    command = f"ulimit -n 1000 && exec {sys.executable} -m loader.warehouse.embedded"
+    variables = {**os.environ, "EVNT_DATA_DIR": str(tmp_path), "EVNT_CLICKHOUSE__CONNECTION__PORT": str(free_port())}
+    ended = subprocess.run(["sh", "-c", command], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert ended.returncode == 78
+    assert "needs 4096 open files, the system allows 1000" in ended.stderr
 
 
 def test_a_data_folder_serves_one_process(clickhouse: Server) -> None:

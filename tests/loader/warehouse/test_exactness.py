@@ -21,7 +21,7 @@ from loader import body
 from loader.chunk import read
 from loader.columns import TableColumns
 from loader.warehouse.clickhouse import ClickHouse
-from loader.warehouse.columns import Family, SchemaColumn, is_schema_column
+from loader.warehouse.columns import VERSION_KEY, Family, SchemaColumn, is_schema_column
 from loader.warehouse.settings import ClickhouseSettings, ConfigurationSettings, ConnectionSettings
 from shared.event import FIELDS, Field
 from shared.schema import SchemaKey
@@ -57,7 +57,7 @@ SCALARS = st.one_of(
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
 )
-DATA = st.dictionaries(KEYS.filter(lambda key: key != body.VERSION_PROPERTY), JSON, max_size=4)
+DATA = st.dictionaries(KEYS.filter(lambda key: key != VERSION_KEY), JSON, max_size=4)
 HINTED_DATA = st.fixed_dictionaries(
     {},
     optional={
@@ -260,7 +260,7 @@ def expected(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stored(entity: tuple[str, Any]) -> Any:
-    return kept({body.VERSION_PROPERTY: entity[0].rpartition("/")[2], **entity[1]})
+    return kept({VERSION_KEY: entity[0].rpartition("/")[2], **entity[1]})
 
 
 def check(table: Table, events: list[dict[str, Any]]) -> None:
