@@ -88,7 +88,7 @@ def _same(name: str, wanted: Any, found: Any) -> bool:
     if wanted is None or found is None:
         return wanted is None and found in (None, "")
     if isinstance(wanted, dict):
-        return len(found) == wanted["length"] and found.startswith(_cleaned(wanted["starts"]))
+        return len(found) == wanted["length"] and str(found).startswith(_cleaned(wanted["starts"]))
     if isinstance(wanted, bool | int | float):
         return abs(float(found) - float(wanted)) <= 1e-9 * abs(float(wanted))
     if name == "page_url":

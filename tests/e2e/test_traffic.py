@@ -6,7 +6,7 @@ with what came out at the end.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ def outcome(traffic_pipeline: Pipeline) -> Outcome:
     return Outcome(answers, addresses, rows, failed, _bad(traffic_pipeline), sent)
 
 
-def _ids(requests: list[dict[str, Any]]) -> Iterator[str]:
+def _ids(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in requests:
         yield from (event["event_id"] for event in expected_events(row["expect"]) if "event_id" in event)
 
