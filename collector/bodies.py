@@ -22,7 +22,7 @@ class Body:
 
 def at_once(content: StreamReader, bound: int) -> Body | None:
     """The body, if all of it has come together with the head, as most do, and is no larger than the bound."""
-    if not content.is_eof() or content.total_bytes > bound:
+    if not content.is_eof() or content.exception() is not None or content.total_bytes > bound:
         return None
     return Body(content.read_nowait())
 

@@ -81,7 +81,8 @@ class Bridges:
 
     async def _read(self, request: web.Request) -> tuple[Hit, str]:
         _, query = split_target(request.raw_path.encode("utf-8", "surrogateescape"))
-        hit = await self._intake.hit(request, query)
+        hit = self._intake.hit(request, query)
+        await self._intake.read(request, hit)
         text = (hit.body or b"").decode("utf-8", "replace")
         # beacons say text/plain, which the enricher would refuse
         hit.headers = [header for header in hit.headers if header[0].lower() != b"content-type"] + [_JSON]

@@ -75,26 +75,27 @@ class GroupCommit:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
-        """Return once all of it is durable. Raises StreamError: nothing is known to be kept; or TooLate."""
+    def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> "asyncio.Future[None]":
+        """Done once all of it is durable. Awaiting it raises StreamError: nothing is known to be kept; or TooLate."""
+        # asking for the loop each time costs a system call on some Pythons
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
         size = sum(map(len, good)) + sum(map(len, bad))
         if self._waiting_bytes + size > self._settings.in_flight_max_bytes:
-            raise StreamUnavailable(f"{self._waiting_bytes} bytes wait to be confirmed")
+            waiter.set_exception(StreamUnavailable(f"{self._waiting_bytes} bytes wait to be confirmed"))
+            return waiter
         group = self._open
         group.good += good
         group.bad += bad
         group.size += size
         self._waiting_bytes += size
-        # asking for the loop each time costs a system call on some Pythons
-        loop = self._loop = self._loop or asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
         group.waiters.append(waiter)
         if group.timer is None:
             group.timer = loop.call_later(self._response_seconds, group.settle, TooLate())
         if self._running is None:
             self._running = loop.create_task(self._run())
             self._running.add_done_callback(self._ended)
-        await waiter
+        return waiter
 
     async def close(self) -> None:
         """Return when nothing is in flight any more."""

@@ -60,13 +60,18 @@ class Front:
             path, query = split_target(request.raw_path.encode("utf-8", "surrogateescape"))
             recorded = self._routes.recorded_path(method, path)
             if recorded is not None:
-                try:
-                    hit = await self._intake.hit(request, query)
-                    answer = await self._intake.keep(hit, recorded)
-                except Refused as refused:
-                    return self._renderer.response(request, Answer(refused.status, []), close=True)
-                return self._renderer.response(request, answer)
+                return await self._track(request, recorded, query)
         return await self._cold(request)
+
+    async def _track(self, request: web.BaseRequest, recorded: bytes, query: bytes | None) -> web.StreamResponse:
+        try:
+            hit = self._intake.hit(request, query)
+            if request.method == "POST" and not self._intake.read_at_once(request, hit):
+                await self._intake.read(request, hit)
+            answer = await self._intake.keep(hit, recorded)
+        except Refused as refused:
+            return self._renderer.response(request, Answer(refused.status, []), close=True)
+        return self._renderer.response(request, answer)
 
     def _refusal(self, gate: Gate, request: web.BaseRequest) -> Answer | None:
         headers = request.headers

@@ -42,10 +42,10 @@ class Intake:
         self._limits = settings.collector.limits
         self._body_seconds = settings.collector.timeouts.body_seconds
 
-    async def hit(self, request: web.BaseRequest, query: bytes | None) -> Hit:
-        """The request as a value, its body read. Raises Refused."""
+    def hit(self, request: web.BaseRequest, query: bytes | None) -> Hit:
+        """The request as a value, its body not read yet."""
         peer = request.remote
-        hit = Hit(
+        return Hit(
             request.method,
             request.raw_path,
             query,
@@ -53,9 +53,27 @@ class Intake:
             b"" if peer is None else peer.encode(),
             secure=request.secure,
         )
-        if hit.method == "POST":
-            await self._read(request, hit)
-        return hit
+
+    def read_at_once(self, request: web.BaseRequest, hit: Hit) -> bool:
+        """Fill in the body, if all of it has come already. Raises Refused."""
+        body = bodies.at_once(request.content, self._limits.max_payload_bytes)
+        if body is None:
+            return False
+        self._fill(hit, body)
+        return True
+
+    async def read(self, request: web.BaseRequest, hit: Hit) -> None:
+        """Wait for the body and fill it in. Raises Refused."""
+        if hit.named.get(b"expect", b"").lower() == b"100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            body = await bodies.read(request.content, self._limits.max_payload_bytes, self._body_seconds)
+        except TimeoutError as error:
+            self._metrics.cut_off += 1
+            raise Refused(408) from error
+        except web.RequestPayloadError as error:
+            raise Refused(400) from error
+        self._fill(hit, body)
 
     async def keep(self, hit: Hit, path: bytes, bodies: Bodies | None = None) -> Answer:
         """The answer, once what is to be kept of the request is durable; 503 when nothing can be.
@@ -88,26 +106,15 @@ class Intake:
         """The client's address as it is recorded."""
         return self._tracking.client_address(hit).decode()
 
-    async def _read(self, request: web.BaseRequest, hit: Hit) -> None:
-        limits = self._limits
-        try:
-            body = bodies.at_once(request.content, limits.max_payload_bytes)
-            if body is None:
-                if hit.named.get(b"expect", b"").lower() == b"100-continue" and request.transport is not None:
-                    request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = await bodies.read(request.content, limits.max_payload_bytes, self._body_seconds)
-        except TimeoutError as error:
-            self._metrics.cut_off += 1
-            raise Refused(408) from error
-        except web.RequestPayloadError as error:
-            raise Refused(400) from error
+    def _fill(self, hit: Hit, body: bodies.Body) -> None:
         size = len(body.data) + body.unread
         self._metrics.received_bytes += size
-        if limits.drop_payload_bytes is not None and size > limits.drop_payload_bytes:
+        most = self._limits.drop_payload_bytes
+        if most is not None and size > most:
             raise Refused(413)
         encoding = hit.named.get(b"content-encoding")
         if encoding is not None:
-            body = bodies.inflated(body, encoding, limits.max_payload_bytes)
+            body = bodies.inflated(body, encoding, self._limits.max_payload_bytes)
         hit.body, hit.unread, hit.damage = body.data, body.unread, body.damage
 
 

@@ -31,9 +31,9 @@ async def test_what_arrives_during_a_publish_goes_together_in_the_next() -> None
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
     group = commit(publisher)
-    waiting = [asyncio.create_task(group.add([b"%d" % number], [])) for number in range(10)]
+    waiting = [asyncio.ensure_future(group.add([b"%d" % number], [])) for number in range(10)]
     await asyncio.sleep(0)
-    waiting += [asyncio.create_task(group.add([b"late"], [])) for _ in range(3)]
+    waiting += [asyncio.ensure_future(group.add([b"late"], [])) for _ in range(3)]
     await asyncio.sleep(0)
     publisher.may_finish.set()
     await asyncio.gather(*waiting)
@@ -45,7 +45,7 @@ async def test_what_arrives_during_a_publish_goes_together_in_the_next() -> None
 async def test_nobody_is_answered_before_the_confirm() -> None:
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
-    waiting = asyncio.create_task(commit(publisher).add([b"x"], []))
+    waiting = asyncio.ensure_future(commit(publisher).add([b"x"], []))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     publisher.may_finish.set()
@@ -110,7 +110,7 @@ async def test_a_waiter_that_goes_away_takes_nobody_along() -> None:
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
     group = commit(publisher)
-    first, second = asyncio.create_task(group.add([b"1"], [])), asyncio.create_task(group.add([b"2"], []))
+    first, second = asyncio.ensure_future(group.add([b"1"], [])), asyncio.ensure_future(group.add([b"2"], []))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
@@ -134,7 +134,7 @@ async def test_closing_waits_for_what_is_in_flight() -> None:
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
     group = commit(publisher)
-    waiting = asyncio.create_task(group.add([b"x"], []))
+    waiting = asyncio.ensure_future(group.add([b"x"], []))
     await asyncio.sleep(0)
     closing = asyncio.create_task(group.close())
     await asyncio.sleep(0.01)
@@ -147,7 +147,7 @@ async def test_more_than_may_wait_is_not_taken() -> None:
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
     group = commit(publisher, in_flight_max_bytes=10)
-    first = asyncio.create_task(group.add([b"x" * 8], []))
+    first = asyncio.ensure_future(group.add([b"x" * 8], []))
     await asyncio.sleep(0)
     with pytest.raises(StreamUnavailable):
         await group.add([b"x" * 3], [])
