@@ -44,9 +44,15 @@ def _paths() -> dict[str, str]:
     return dict.fromkeys(sorted(own), "/com.snowplowanalytics.snowplow/tp2")
 
 
+#: Where the recorded requests, and the made-up schemas that they use, usually lie.
+STANDARD = "../shared/traffic"
+
+
 def _iglu(place: Path) -> Path:
     """The resolver's configuration: the schemas that evnt ships, and the made-up ones."""
-    folders = {"shipped": ROOT / "schemas", "made up": folder("EVNT_TRAFFIC", "../shared/traffic") / "schemas"}
+    places = (folder("EVNT_TRAFFIC", STANDARD), ROOT / STANDARD)
+    made_up = next((path for path in places if (path / "schemas").is_dir()), ROOT) / "schemas"
+    folders = {"shipped": ROOT / "schemas", "made up": made_up}
     repositories = [
         {"name": name, "priority": 0, "vendorPrefixes": [], "connection": {"embedded": {"path": str(path)}}}
         for name, path in folders.items()
