@@ -112,7 +112,7 @@ def _float(text: str) -> float:
 def _exact(literals: list[str], convert: Any) -> Any:
     def keep(text: str) -> Any:
         value = convert(text)
-        if repr(value) == text:
+        if _digits(value) == text:
             return value
         literals.append(text)
         return Number(text)
@@ -184,8 +184,15 @@ def _print(value: Any) -> str:
             return "[" + ",".join([_print(item) for item in value]) + "]"
         case float() if not math.isfinite(value):
             return "null"
+        case float():
+            return _digits(value)
         case _:
             return json.dumps(value)
+
+
+def _digits(value: float) -> str:
+    """A finite number as `_write` prints it: `1e-5`, where Python says `1e-05`."""
+    return _write(value) if isinstance(value, float) else str(value)
 
 
 def _quote(text: str) -> str:

@@ -4,7 +4,7 @@ import json
 from typing import NoReturn
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from enricher import jsontext
@@ -59,6 +59,7 @@ def test_values_survive(value: object, ascii_only: bool, indent: int | None) -> 
 
 
 @settings(deadline=None)
+@example(1e-05)
 @given(documents)
 def test_canonical_texts_are_what_is_written(value: object) -> None:
     written = jsontext.render(value)
@@ -72,6 +73,7 @@ def test_canonical_texts_are_what_is_written(value: object) -> None:
     [
         ('{ "a" : [ 1.00, 1E5, -0 , 1e400 ] }', '{"a":[1.00,1E5,-0,1e400]}'),
         ('{"a":"\\u00e9\\/\\u0001\\u007f\\u0085"}', '{"a":"é/\\u0001\\u007f\\u0085"}'),
+        ('[1e-5,1.0,{"a": [1e-05,1E16,1e16]}]', '[1e-5,1.0,{"a":[1e-05,1E16,1e16]}]'),
         ('{"b":1,"a":2,"b":3}', '{"b":3,"a":2}'),
         ("12345678901234567890123456789", "12345678901234567890123456789"),
         ("9" * 5_000, "9" * 5_000),
