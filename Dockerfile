@@ -9,16 +9,15 @@ COPY collector collector
 COPY enricher enricher
 COPY loader loader
 COPY cli cli
-COPY console console
+COPY config config
+COPY schemas schemas
 RUN .venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e . \
-    && .venv/bin/python -m compileall -q -j 0 collector enricher loader shared cli console
+    && .venv/bin/python -m compileall -q -j 0 collector enricher loader shared cli
 
 FROM python:3.13-slim
 RUN useradd --system --home-dir /evnt evnt && mkdir -p /evnt/var && chown evnt /evnt/var
 WORKDIR /evnt
 COPY --from=build /evnt /evnt
-COPY config config
-COPY schemas schemas
 ENV PATH=/evnt/.venv/bin:$PATH PYTHONUNBUFFERED=1
 USER evnt
 VOLUME /evnt/var

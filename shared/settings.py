@@ -43,7 +43,6 @@ SECTIONS: dict[str, str] = {
     "enricher": "enricher",
     "loader": "loader",
     "clickhouse": "loader",
-    "console": "console",
 }
 
 #: Variables that steer something else than an option: the configuration file, and the tests.

@@ -16,7 +16,6 @@ DIRECTION = {
     "collector": {"collector", "shared"},
     "enricher": {"enricher", "shared"},
     "loader": {"loader", "shared"},
-    "console": {"console", "shared"},
     "cli": set(PRODUCT),
 }
 
@@ -42,8 +41,8 @@ CONFINED = {
     "structlog": ("shared/telemetry.py",),
     "os.environ": ("shared/settings.py",),
     "os.getenv": ("shared/settings.py",),
-    "aiohttp.web": ("collector/*.py", "console/*.py", "shared/process.py", "loader/warehouse/embedded*.py"),
-    "aiohttp_cors": ("collector/*.py", "console/*.py"),
+    "aiohttp.web": ("collector/*.py", "shared/process.py", "loader/warehouse/embedded*.py"),
+    "aiohttp_cors": ("collector/*.py"),
     "typer": ("cli/*.py",),
     "rich": ("cli/*.py",),
     "uvloop": ("shared/process.py", "loader/warehouse/embedded*.py", "cli/*.py"),

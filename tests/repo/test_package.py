@@ -10,7 +10,7 @@ import pytest
 
 from tests.repo.tree import ROOT, tracked
 
-PACKAGES = ("cli", "collector", "config", "console", "enricher", "loader", "schemas", "shared")
+PACKAGES = ("cli", "collector", "config", "enricher", "loader", "schemas", "shared")
 
 
 @pytest.fixture(scope="module")

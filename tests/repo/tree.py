@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 #: What is installed and runs at a user's, in the order of the data flow.
-PRODUCT = ("collector", "enricher", "loader", "shared", "cli", "console")
+PRODUCT = ("collector", "enricher", "loader", "shared", "cli")
 
 
 @dataclass(frozen=True)
