@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from shared.process import Misconfigured
 
-#: The JSON text of a self-describing event or of contexts → the text that is read in its place.
+#: The JSON text of a body, a self-describing event or contexts → the text that is read in its place.
 Mend = Callable[[str], str]
 
 

@@ -135,7 +135,7 @@ class Pipeline:
         if adapter is None:
             pair = f"{request.vendor}/{request.version}"
             return (InputData("vendor/version", pair, "vendor/version combination is not supported"),)
-        adapted = adapter(request, Limits(self._options.json_depth))
+        adapted = adapter(request, Limits(self._options.json_depth, self._options.mend))
         if isinstance(adapted, Refusal):
             return adapted.messages
         if not isinstance(adapted, Envelope):

@@ -25,7 +25,7 @@ class ValidationSettings(Section):
     atomic_fields_limits: dict[str, int] = Field(default_factory=dict)
     """Column → longest text in UTF-16 code units, over the canonical limits."""
     repair_json: bool = False
-    """Repair broken JSON of events and contexts, as the first evnt did, not refuse it. Needs the `repair` extra."""
+    """Repair broken JSON of bodies, events and contexts, as the first evnt did. Needs the `repair` extra."""
     accept_invalid: bool = False
     """Let events through whose columns are too long, as they are; loaders may refuse or cut them."""
 

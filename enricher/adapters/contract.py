@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from enricher.mending import Mend, untouched
 from enricher.request import Request
 from shared.schema import SchemaCriterion
 
@@ -73,9 +74,10 @@ Adapted = list[Parameters] | Envelope | Refusal
 
 
 class Limits(NamedTuple):
-    """json_depth: levels a JSON text may have, the root and leaves counted."""
+    """json_depth: levels a JSON text may have, the root and leaves counted. mend: of a body that is no JSON."""
 
     json_depth: int = 50
+    mend: Mend = untouched
 
 
 Adapter = Callable[[Request, Limits], Adapted]

@@ -6,6 +6,7 @@ import ujson
 
 from enricher import jsontext
 from enricher.adapters.contract import Adapted, Envelope, InputData, Limits, NotIglu, NotJson, Parameters, Refusal
+from enricher.mending import untouched
 from enricher.request import Request
 from enricher.selfdescribing import self_describing
 from shared.schema import SchemaCriterion
@@ -76,7 +77,10 @@ def _parse(body: str, limits: Limits) -> Any:
     if value is not None and _holds_only_texts(value):
         return value
     document = jsontext.parse(body, limits.json_depth)
-    return document if isinstance(document, jsontext.NotJson) else document.value
+    if isinstance(document, jsontext.NotJson):
+        mended = limits.mend(body)
+        return document if mended == body else _parse(mended, limits._replace(mend=untouched))
+    return document.value
 
 
 def _has_controls(text: str) -> bool:

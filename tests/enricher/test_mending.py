@@ -40,3 +40,14 @@ def test_what_can_be_repaired(broken: str, good: bool) -> None:
 
 def test_nothing_is_repaired_unless_asked_for() -> None:
     assert len(rows(enrich(post({"e": "pv", "p": "web", "tv": "js", "co": SOUND[:-1]})))) == 1
+
+
+@pytest.mark.parametrize(
+    ("tail", "kind"), [("}]}", None), ("}]", None), ("", None), ("no json", "tracker_protocol_violations")]
+)
+def test_a_body_is_repaired_too(tail: str, kind: str | None) -> None:
+    schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
+    sound = f'{{"schema":"{schema}","data":[{{"e":"pv","p":"web","tv":"js"'
+    outcome = enrich(post(body=tail if kind else sound + tail), options=Options(PROCESSOR, mend=repairer()))
+    assert [row["schema"].split("/")[1] for row in rows(outcome)] == ([kind] if kind else [])
+    assert len(outcome.enriched) == (0 if kind else 1)
