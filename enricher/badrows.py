@@ -13,7 +13,7 @@ from enricher.querystring import Pairs
 from enricher.request import FormatViolation, Request
 from enricher.values import format_timestamp
 from enricher.violations import CriterionMismatch, EnrichmentError, Invalid, Violation
-from shared.badrow import BadRowType, Processor, bad_row, instant
+from shared.badrow import BadRowType, Processor, bad_row
 from shared.event import FIELDS
 
 #: Part of an oversized text that its bad row quotes.
@@ -35,8 +35,8 @@ class BadRows:
 
     @cached_property
     def timestamp(self) -> str:
-        """Processing time, as java.time.Instant writes it."""
-        return instant(self._etl_ms)
+        """Processing time, as java.time.Instant writes it: no fraction when it is zero."""
+        return format_timestamp(self._etl_ms).replace(" ", "T").removesuffix(".000") + "Z"
 
     def format_violation(self, violation: FormatViolation, record: bytes) -> BadRow:
         if violation.field is None:

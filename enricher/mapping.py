@@ -75,9 +75,10 @@ def apply(parameters: Mapping[str, str | None], values: list[str]) -> list[Atomi
             continue
         column, convert, preferred = rule
         if convert is None:
-            result: v.Converted = value if value.isprintable() else v.tsv_safe(value)
-        else:
-            result = convert(value)
+            if preferred is None or parameters.get(preferred) is None:
+                values[column] = value if value.isprintable() else v.tsv_safe(value)
+            continue
+        result = convert(value)
         if isinstance(result, v.Refused):
             errors.append(AtomicError(name, value, result.message))
         elif preferred is None or parameters.get(preferred) is None:

@@ -9,12 +9,14 @@ from typing import NamedTuple, overload
 
 from enricher import querystring
 from enricher.values import Refused, lenient_uuid
-from shared.payload import END_OF_BYTES, CollectorPayload, Damaged
+from shared.payload import END_OF_BYTES, SCHEMA, CollectorPayload, Damaged
 
 _SCHEMA = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")
 _PATH = re.compile(r"/?([^/]+)/([^/]+)/?")
 _FORWARDED_FOR = "x-forwarded-for: "
 _FORWARDED = "forwarded: for="
+#: What a header that may be one of them begins with.
+_FORWARDING = frozenset(("x", "X", "f", "F"))
 _ADDRESS = re.compile(
     r'"?\[?([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[0-9a-f]{1,4}(?![0-9a-z_])|[.:]){1,15})', re.ASCII
 )
@@ -80,9 +82,13 @@ def read(payload: CollectorPayload | Damaged) -> Request | list[FormatViolation]
     path = api_path(payload.path or "")
     user = payload.network_userid
     network_userid = lenient_uuid(user) if user is not None else None
-    schema = _SCHEMA.fullmatch(payload.schema or "")
     lines = payload.headers or []
-    if isinstance(query, Refused) or path is None or (user is not None and network_userid is None) or schema is None:
+    if (
+        isinstance(query, Refused)
+        or path is None
+        or (user is not None and network_userid is None)
+        or not _is_collector_payload(payload.schema)
+    ):
         return _violations(payload, query, path, network_userid)
     address = forwarded_address(lines) or payload.ip_address
     return Request(payload, *path, query, address, network_userid, Headers(lines))
@@ -103,11 +109,15 @@ def _violations(
         found.append(FormatViolation(_path_complaint(payload.path), "path", payload.path))
     if payload.network_userid is not None and network_userid is None:
         found.append(FormatViolation("not valid UUID", "networkUserId", payload.network_userid))
-    if _SCHEMA.fullmatch(payload.schema or "") is None:
+    if not _is_collector_payload(payload.schema):
         shown = "null" if payload.schema is None else payload.schema
         wanted = "iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-*"
         found.append(FormatViolation(f"verifying record as {wanted} failed: found {shown}"))
     return found
+
+
+def _is_collector_payload(schema: str | None) -> bool:
+    return schema == SCHEMA or _SCHEMA.fullmatch(schema or "") is not None
 
 
 def _path_complaint(path: str | None) -> str:
@@ -146,7 +156,7 @@ def forwarded_address(lines: list[str]) -> str | None:
     """X-Forwarded-For's first hop, else Forwarded's. The first hop decides, whether it is an address or not."""
     remembered = None
     for line in lines:
-        if line[:1] not in ("x", "X", "f", "F"):
+        if line[:1] not in _FORWARDING:
             continue
         lowered = line.lower()
         if lowered.startswith(_FORWARDED_FOR) and (match := _ADDRESS.match(lowered, len(_FORWARDED_FOR))):

@@ -191,7 +191,7 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
                     _end_of_bytes()
                 place = texts.get(identifier)
                 if place is not None:
-                    values[place] = str(buffer[offset:end], "utf-8", "replace")
+                    values[place] = buffer[offset:end].decode("utf-8", "replace")
                 offset = end
             elif kind == _I64:
                 _, identifier, number = _I64_FIELD.unpack_from(buffer, offset)
@@ -231,7 +231,7 @@ def _read_strings(buffer: bytes, offset: int, count: int) -> tuple[list[str], in
         end = offset + length
         if length < 0 or end > size:
             _end_of_bytes()
-        strings.append(str(buffer[offset:end], "utf-8", "replace"))
+        strings.append(buffer[offset:end].decode("utf-8", "replace"))
         offset = end
     return strings, offset
 
