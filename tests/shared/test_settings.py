@@ -100,7 +100,7 @@ def test_mappings_are_reached_by_name(tmp_path: Path) -> None:
 
 
 def test_sections_of_other_processes_are_none_of_our_business(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "enricher: {anything: 1}", EVNT_CONSOLE__ANYTHING="1") == Settings()
+    assert loaded(tmp_path, "enricher: {anything: 1}", EVNT_PROXY__ANYTHING="1") == Settings()
 
 
 def test_reserved_variables_are_no_options(tmp_path: Path) -> None:
