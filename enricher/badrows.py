@@ -191,6 +191,7 @@ def typed(values: Sequence[str]) -> dict[str, Any]:
     """All columns by name, null where empty. txn_id and decimals are texts, as upstream has them."""
     columns: dict[str, Any] = dict(zip(_NAMES, [value or None for value in values], strict=True))
     for name, number in _NUMBERS.items():
-        if columns[name] is not None:
-            columns[name] = number(columns[name])
+        text = columns[name]
+        if text is not None:
+            columns[name] = number(text)
     return columns

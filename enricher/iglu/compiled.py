@@ -154,27 +154,38 @@ def _record_engine() -> type[Validator]:
 
 
 def _is_number(checker: Any, value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, float) and isfinite(value)
 
 
 def _properties(validator: Any, properties: dict[str, Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
     """Descending costs most of a verdict, and in an instance that does not conform nearly all properties do."""
     if isinstance(instance, dict):
         for name, part in properties.items():
-            if name in instance and not _is_conforming_text(validator, instance[name], part):
+            if name in instance and not _conforms(validator, instance[name], part):
                 yield from validator.descend(instance[name], part, path=name, schema_path=name)
 
 
 _OF_TEXTS: Final = frozenset(("type", "description", "enum", "minLength", "maxLength", "format"))
+_OF_INTEGERS: Final = frozenset(("type", "description", "minimum", "maximum"))
 
 
-def _is_conforming_text(validator: Any, value: Any, schema: JsonSchema) -> bool:
-    """Certain where it says so; False also for everything that takes a closer look."""
-    if type(value) is not str or not _OF_TEXTS.issuperset(schema):
-        return False
-    types = schema.get("type", "string")
+def _conforms(validator: Any, value: Any, schema: JsonSchema) -> bool:
+    """Texts and integers only, and certain where it says so: everything else takes a closer look."""
+    if type(value) is int and _OF_INTEGERS.issuperset(schema):
+        return _admits(schema, "integer") and schema.get("minimum", -inf) <= value <= schema.get("maximum", inf)
+    return type(value) is str and _OF_TEXTS.issuperset(schema) and _is_conforming_text(validator, value, schema)
+
+
+def _admits(schema: JsonSchema, name: str) -> bool:
+    types = schema.get("type", name)
+    return bool(types == name or (type(types) is list and name in types))
+
+
+def _is_conforming_text(validator: Any, value: str, schema: JsonSchema) -> bool:
     return (
-        (types == "string" or (type(types) is list and "string" in types))
+        _admits(schema, "string")
         and schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", inf)
         and ("enum" not in schema or value in schema["enum"])
         and ("format" not in schema or validator.format_checker.conforms(value, schema["format"]))

@@ -21,7 +21,9 @@ texts = st.text("ab1-\n", max_size=4) | st.sampled_from(["2024-01-02", "0190a5d6
 parts = st.fixed_dictionaries(
     {},
     optional={
-        "type": st.sampled_from(["string", ["string", "null"], ["null", "integer"], "integer"]),
+        "type": st.sampled_from(["string", ["string", "null"], ["null", "integer"], "integer", "number"]),
+        "minimum": st.integers(-2, 2),
+        "maximum": st.integers(-2, 2) | st.just(1.5),
         "minLength": st.integers(0, 3),
         "maxLength": st.integers(0, 3),
         "enum": st.lists(texts, min_size=1, max_size=3, unique=True),
@@ -32,7 +34,7 @@ parts = st.fixed_dictionaries(
 
 
 @settings(deadline=None)
-@given(parts, texts | st.integers() | st.none())
+@given(parts, texts | st.integers(-4, 4) | st.sampled_from([None, True, 1.0, 10**400]))
 def test_a_property_is_judged_as_it_would_be_alone(part: dict[str, Any], value: Any) -> None:
     alone = [report.keyword for report in compiled(part).judge(value)]
     inside = [report.keyword for report in compiled({"properties": {"a": part}}).judge({"a": value})]
