@@ -45,7 +45,7 @@ _WRAPPER = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
 
 
 def main() -> None:
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
+    events = int(sys.argv[1]) if len(sys.argv) > 1 else 240_000
     chunks = [make_chunk(number) for number in range(max(8, events // CHUNK_ROWS))]
     print(f"{len(chunks)} chunks of {CHUNK_ROWS} lines, {len(chunks[0]) // CHUNK_ROWS:,} bytes a line")
     steps(chunks[:20])
