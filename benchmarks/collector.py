@@ -29,7 +29,7 @@ from benchmarks.load import Load, Measured, run
 from benchmarks.result import BODY, Result, unit_s
 from shared.settings import environment
 from tests.broker import VHOSTS, BrokerAbsent, private_node
-from tests.collector.processes import free_port
+from tests.ports import free_port
 
 #: Seconds of one measurement, and how often the handler and the collector take turns: a noisy machine is noisy to both.
 SECONDS = 2.0

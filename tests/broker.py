@@ -20,6 +20,7 @@ from pathlib import Path
 from yarl import URL
 
 from shared.settings import RabbitmqSettings, environment
+from tests.ports import free_ports
 
 #: A broker to use instead of a private node; everything that evnt names is deleted from its virtual host.
 VARIABLE = "EVNT_TEST_RABBITMQ"
@@ -95,7 +96,7 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self._server = server()
         self._folder = folder
-        self.port, self._distribution_port, self._epmd_port = _free_ports(3)
+        self.port, self._distribution_port, self._epmd_port = free_ports(3)
         self._name = f"evnt-test-{os.getpid()}-{self.port}@localhost"
         self._epmd: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -273,14 +274,6 @@ def _definitions() -> dict[str, object]:
             for user, rights in (("guest", everything), (PUBLISH_ONLY, publishing))
         ],
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _listens(port: int) -> bool:

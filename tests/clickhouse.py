@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests.ports import free_port
 from tests.vectors import ROOT
 
 #: Seconds for the engine to be loaded on a busy machine.
@@ -49,12 +49,6 @@ class Server:
         if self.process.stderr:
             self.process.stderr.close()
         return code
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def launch(folder: Path, port: int, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

@@ -1,6 +1,5 @@
 """The collector as a process of its own."""
 
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,16 +11,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from shared.settings import environment
+from tests.ports import free_port
 from tests.vectors import ROOT
 
 #: Seconds for a process to start on a busy machine.
 START_S = 30
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 _COMMAND = (sys.executable, "-m", "collector")

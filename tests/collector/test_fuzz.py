@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from shared.payload import CollectorPayload, decode
 from shared.settings import StreamLimits
 from shared.stream import open_embedded_subscriber
-from tests.collector.processes import free_port, process
+from tests.collector.processes import process
+from tests.ports import free_port
 
 #: Longest wait for an answer, seconds; the server's own limits below are shorter.
 PATIENCE_S = 10

@@ -17,7 +17,8 @@ from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, St
 from shared.stream import open_embedded_subscriber, open_subscriber
 from shared.stream.contract import Subscriber
 from tests.broker import VHOSTS, Node
-from tests.collector.processes import fails, free_port, process
+from tests.collector.processes import fails, process
+from tests.ports import free_port
 
 
 def track(port: int, mark: str) -> int | None:

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
+
+from tests.ports import free_port, free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -102,7 +103,7 @@ class Pipeline:
         kind, _, number = name.partition(".")
         if not number:
             return {}
-        port = self._admin.setdefault(name, free_ports(1)[0])
+        port = self._admin.setdefault(name, free_port())
         first = port - int(number) + 1  # the process counts up from there by its number
         return {"HONCHO_PROCESS_NAME": name, f"EVNT_{kind.upper()}__ADMIN__PORT": str(first)}
 
@@ -129,15 +130,6 @@ class Pipeline:
 
 def _kind(name: str) -> str:
     return name.partition(".")[0]
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct free ports of the loopback interface."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def decoded(text: str) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.command import evnt
-from tests.clickhouse import PASSWORD, Server, free_port
+from tests.clickhouse import PASSWORD, Server
 from tests.loader.lines import event_id, line
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     import subprocess

@@ -17,8 +17,9 @@ from shared.process import Misconfigured
 from shared.settings import SharedSettings
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message, StreamName
-from tests.clickhouse import PASSWORD, Server, free_port, start
+from tests.clickhouse import PASSWORD, Server, start
 from tests.loader.lines import chunk, contexts, event_id, line, unstruct
+from tests.ports import free_port
 
 #: Seconds for rows to come through on a busy machine.
 PATIENCE_S = 60

@@ -14,18 +14,11 @@ from urllib.request import urlopen
 import pytest
 
 from shared.settings import SharedSettings
+from tests.ports import free_ports
 from tests.repo.tree import ROOT
 
 OPTIONS = ("COLLECTOR__PORT", "COLLECTOR__ADMIN__PORT", "ENRICHER__ADMIN__PORT", "LOADER__ADMIN__PORT")
 WAREHOUSE = "CLICKHOUSE__CONNECTION__PORT"
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -137,20 +130,9 @@ def transport(settings: SharedSettings) -> dict[str, str]:
 
 def consecutive(variables: dict[str, str], option: str, count: int) -> range:
     """Free ports in a row; the option is set to the first."""
-    while True:
-        (first,) = free_ports(1)
-        ports = range(first, first + count)
-        if all(is_free(port) for port in ports):
-            variables[f"EVNT_{option}"] = str(first)
-            return ports
-
-
-def is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
+    first = free_ports(count)[0]
+    variables[f"EVNT_{option}"] = str(first)
+    return range(first, first + count)
 
 
 def is_alive(pid: int) -> bool:

@@ -31,31 +31,35 @@ def failing(node: Node) -> SharedSettings:
 async def test_a_broker_that_restarts_in_mid_traffic_loses_nothing(
     node: Node, failing: SharedSettings, end: str
 ) -> None:
-    arrived: set[str] = set()
-    total = 3000
+    sent, arrived = 0, set[str]()
+    back, done = asyncio.Event(), asyncio.Event()
 
     async def consume() -> None:
         async with open_subscriber(failing, "raw", 200) as subscriber:
-            while len(arrived) < total:
+            while not done.is_set() or len(arrived) < sent:
                 deliveries = await subscriber.receive(200, 1)
                 arrived.update(ids(deliveries))
                 await subscriber.ack(deliveries)
 
     async def produce() -> None:
+        nonlocal sent
         async with open_publisher(failing) as publisher:
-            for first in range(0, total, 100):
-                await asyncio.gather(*(insist(publisher, first + part, 20) for part in range(0, 100, 20)))
+            while not back.is_set():
+                await asyncio.gather(*(insist(publisher, sent + part, 20) for part in range(0, 100, 20)))
+                sent += 100
                 await asyncio.sleep(0.1)
+        done.set()
 
     async def interrupt() -> None:
+        await eventually(lambda: holds(bool(arrived)))
         await asyncio.sleep(SETTLED_S)
-        assert 0 < len(arrived) < total
         await asyncio.to_thread(getattr(node, end))
         await asyncio.to_thread(node.start)
+        back.set()
 
     async with asyncio.timeout(100):
         await asyncio.gather(produce(), consume(), interrupt())
-    assert arrived == {f"id-{n}" for n in range(total)}
+    assert arrived == {f"id-{n}" for n in range(sent)}
 
 
 async def test_processes_start_without_a_broker_and_work_when_it_comes(node: Node, failing: SharedSettings) -> None:

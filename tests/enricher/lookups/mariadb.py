@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enricher.enrichments.parts.questions import SqlDatabase
-from tests.enricher.lookups.postgres import free_port
+from tests.ports import free_port
 
 _SEARCH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 

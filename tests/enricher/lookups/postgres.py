@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enricher.enrichments.parts.questions import SqlDatabase
+from tests.ports import free_port
 
 USER = "evnt"
 PASSWORD = "secret"
@@ -51,13 +51,6 @@ def server(place: Path) -> Iterator[SqlDatabase]:
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait(place: Path, port: int, process: subprocess.Popen[bytes]) -> None:

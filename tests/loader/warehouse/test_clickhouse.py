@@ -8,8 +8,9 @@ from loader.warehouse.clickhouse import ClickHouse
 from loader.warehouse.columns import SchemaColumn, column_type
 from loader.warehouse.contract import Column, ColumnMissing, HintRefused, RowsRefused, StoredEvent, Unavailable
 from shared.process import Misconfigured
-from tests.clickhouse import Server, free_port
+from tests.clickhouse import Server
 from tests.loader.warehouse.conftest import Open
+from tests.ports import free_port
 
 IDS = [f"00000000-0000-4000-8000-{number:012}" for number in range(10)]
 CART = SchemaColumn("contexts", "com_acme_cart_1")

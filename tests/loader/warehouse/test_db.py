@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from tests.clickhouse import PASSWORD, Server, free_port
+from tests.clickhouse import PASSWORD, Server
+from tests.ports import free_port
 from tests.vectors import ROOT
 
 

@@ -20,7 +20,8 @@ from aiochclient import ChClient, ChClientError
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tests.clickhouse import PASSWORD, USERNAME, Server, free_port, launch, running, start
+from tests.clickhouse import PASSWORD, USERNAME, Server, launch, running, start
+from tests.ports import free_port
 from tests.vectors import ROOT
 
 HEADERS = {"X-ClickHouse-User": USERNAME, "X-ClickHouse-Key": PASSWORD}
