@@ -1,6 +1,7 @@
 """Vectors and recorded requests: one test each, its id as the test id, differences listed in one file."""
 
 import json
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,10 @@ from shared.settings import environment
 
 ROOT = Path(__file__).parent.parent
 
-#: ids or patterns we choose to differ from → the reason.
+#: Where vectors usually lie.
+STANDARD = "../shared/vectors"
+
+#: ids, patterns of ids or `kind:…` that we choose to differ from → the reason.
 DIFFERENCES = Path(__file__).parent / "differences.yml"
 
 
@@ -24,8 +28,13 @@ def folder(variable: str, default: str) -> Path:
 
 def vectors(name: str) -> list[Any]:
     """Parameters for `pytest.mark.parametrize`: one a line of `<name>.jsonl`, or one skipped with the reason."""
-    file = folder("EVNT_VECTORS", "../shared/vectors") / f"{name}.jsonl"
-    return _parameters(file)
+    return _parameters(folder("EVNT_VECTORS", STANDARD) / f"{name}.jsonl")
+
+
+def every_vector(name: str) -> Iterator[Any]:
+    """The vectors of the usual place and of the one that is asked for, where those are not the same."""
+    for place in {(ROOT / STANDARD).resolve(), folder("EVNT_VECTORS", STANDARD).resolve()}:
+        yield from _rows(place / f"{name}.jsonl")
 
 
 def traffic() -> list[Any]:
@@ -51,12 +60,16 @@ def _differences() -> dict[str, str]:
 def _parameters(file: Path) -> list[Any]:
     if not file.exists():
         return [_absent(file)]
-    rows = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip()]
-    return [pytest.param(row, id=row["id"], marks=_marks(row["id"])) for row in rows]
+    return [pytest.param(row, id=row["id"], marks=_marks(row)) for row in _rows(file)]
 
 
-def _marks(identifier: str) -> list[pytest.MarkDecorator]:
-    reason = difference(identifier)
+def _rows(file: Path) -> list[Any]:
+    lines = file.read_text("utf-8").split("\n") if file.exists() else []
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def _marks(row: Any) -> list[pytest.MarkDecorator]:
+    reason = difference(row["id"]) or difference(f"kind:{row.get('kind')}")
     return [pytest.mark.skip(reason=f"we choose to differ: {reason}")] if reason else []
 
 

@@ -1,67 +1,37 @@
 """What the vectors about events ask of the pipeline: kind → check."""
 
 import base64
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from enricher.enrichments import yauaa
-from enricher.enrichments.contract import Draft, Enrichment, Entity, Failure, Patch, Resources
 from enricher.limits import AtomicLimits
 from enricher.pipeline import Options, Outcome
 from shared.event import INDEX
-from tests.enricher.harness import PROCESSOR, Schemas, columns, enrich, record, rows
-from tests.enricher.vector_values import Vector, milliseconds
-from tests.vectors import vectors
-
-SOME_ID = "8f5f2c5e-0000-4000-8000-000000000001"
-_WRAPPED = ("contexts", "unstruct_event", "derived_contexts")
-_SCRIPT_SCHEMA = "iglu:com.snowplowanalytics.snowplow/javascript_script_config/jsonschema/1-0-0"
+from tests.enricher.harness import ETL_MS, PROCESSOR, Schemas, columns, enrich, record, rows
+from tests.enricher.stand_ins import stand_ins
+from tests.enricher.vector_rows import SOME_ID, expect_badrow, expect_column, expect_failed
+from tests.enricher.vector_values import Check, Vector, milliseconds
+from tests.vectors import every_vector
 
 
 def fixtures() -> dict[str, Any]:
-    rows_ = (parameter.values[0] for parameter in vectors("enrich-core"))
-    given = [row for row in rows_ if isinstance(row, dict) and row["kind"] == "fixture"]
+    """The schemas that vectors lean on, also on those of another set."""
+    given = [row for row in every_vector("enrich-core") if row["kind"] == "fixture"]
     return {row["input"]["uri"]: row["expected"]["schema"] for row in given}
 
 
 SCHEMAS = Schemas(fixtures())
 
 
-# ---- enrichments that the vectors mention -------------------------------------------------------------------------
+# ---- whole events -------------------------------------------------------------------------------------------------
 
-
-def _script(behaviour: Mapping[str, Any]) -> Enrichment | None:
-    """A stand-in for a JavaScript enrichment that behaves as the vector says."""
-    text = behaviour.get("javascript", "")
-
-    def run(draft: Draft, _state: Any) -> Patch | None:
-        if text.startswith("throws"):
-            reason = "Javascript exception in <eval> at line number 3 at column number 10"
-            return Patch(failures=(Failure(f"Error during execution of JavaScript function: [{reason}]"),))
-        if text.startswith("calls event.drop()") or (draft.values[0] == "drop" and text.startswith("drops")):
-            return Patch(drop=True)
-        made = behaviour.get("javascript_returns", [])
-        return Patch(contexts=[Entity(one["schema"], one["data"]) for one in made])
-
-    known = {"javascript", "javascript_returns"} & set(behaviour)
-    return Enrichment("javascript_script", "Javascript enrichment", _SCRIPT_SCHEMA, None, run) if known else None
-
-
-def stand_ins(behaviour: Mapping[str, Any]) -> list[Enrichment]:
-    script = _script(behaviour)
-    found = [script] if script else []
-    if behaviour.get("yauaa"):
-        state = yauaa.prepare(yauaa.Config.model_validate({}), Resources(Path(), Path()))
-        uri = yauaa.SCHEMA.text.replace("*", "0")
-        found.insert(0, Enrichment("yauaa", "yauaa", uri, state, yauaa.enrich))
-    return found
+_CONFIG = frozenset(("atomicFieldsLimits", "acceptInvalid", "emitFailed", "tryBase64Decoding"))
 
 
 def _options(config: Mapping[str, Any]) -> Options:
+    assert config.keys() <= _CONFIG, f"nothing sets {config.keys() - _CONFIG}"
     limits = AtomicLimits(config.get("atomicFieldsLimits", {}))
     return Options(
         PROCESSOR,
@@ -71,17 +41,26 @@ def _options(config: Mapping[str, Any]) -> Options:
     )
 
 
-# ---- whole events -------------------------------------------------------------------------------------------------
+_COLLECTOR = (
+    "collector encoding timestamp timestamp_ms ip ua referer headers nuid hostname body contentType path querystring "
+    "vendor version records"
+)
 
 
-def _record(collector: Mapping[str, Any], parameters: Mapping[str, str] | None) -> bytes:
-    moment = collector.get("timestamp")
-    nuid = collector["nuid"]
-    query = collector.get("querystring")
+def query_string(parameters: Mapping[str, str | None]) -> str:
+    return "&".join(
+        quote(name) if value is None else f"{quote(name)}={quote(value.replace('<uuid>', SOME_ID))}"
+        for name, value in parameters.items()
+    )
+
+
+def _record(collector: Mapping[str, Any], parameters: Mapping[str, str | None] | None) -> bytes:
+    strange = collector.keys() - _COLLECTOR.split()
+    assert not strange, f"nothing reads {strange}"
+    moment, nuid, query = collector.get("timestamp"), collector["nuid"], collector.get("querystring")
     if query is None and parameters:
-        query = "&".join(f"{name}={quote(value.replace('<uuid>', SOME_ID))}" for name, value in parameters.items())
+        query = query_string(parameters)
     vendor, version = collector.get("vendor", "com.snowplowanalytics.snowplow"), collector.get("version", "tp2")
-    path = collector.get("path") or f"{vendor}/{version}"
     return record(
         collector=collector["collector"],
         encoding=collector["encoding"],
@@ -94,47 +73,81 @@ def _record(collector: Mapping[str, Any], parameters: Mapping[str, str] | None) 
         hostname=collector.get("hostname"),
         body=collector.get("body"),
         content_type=collector.get("contentType"),
-        path=path,
+        path=collector.get("path") or f"{vendor}/{version}",
         querystring=query,
     )
 
 
-def _run(row: Vector, **more: Any) -> Outcome:
+def _run(row: Vector) -> Outcome:
     given = row["input"]
-    return enrich(
-        _record(given["collector"], given.get("params")),
-        schemas=SCHEMAS,
-        options=_options(given.get("config", {})),
-        enrichments=stand_ins(given.get("enrichments", {})),
-        **more,
-    )
+    clock = given.get("etl_clock")
+    messages = _records(given)
+    outcome = Outcome()
+    for message in messages:
+        made = enrich(
+            message,
+            schemas=SCHEMAS,
+            options=_options(given.get("config", {})),
+            enrichments=stand_ins(given.get("enrichments", {})),
+            etl_ms=milliseconds(clock) if clock else ETL_MS,
+        )
+        outcome.enriched += made.enriched
+        outcome.failed += made.failed
+        outcome.bad += made.bad
+        outcome.dropped += made.dropped
+        outcome.payloads += made.payloads
+    return outcome
+
+
+def _records(given: Mapping[str, Any]) -> list[bytes]:
+    collector, parameters = given["collector"], given.get("params")
+    if "records" not in collector:
+        one = _record(collector, parameters)
+        return [base64.b64encode(one) if given.get("record_base64") else one]
+    return [_told(told, collector) for told in collector["records"]]
+
+
+def _told(told: str, collector: Mapping[str, Any]) -> bytes:
+    """A record that a vector only describes."""
+    match = re.fullmatch(r"(?:minimal )?page view(?: with (\w+)=(\w+))?", told)
+    assert match or told == "<0 bytes>", f"nothing makes a record of {told}"
+    further = {match[1]: match[2]} if match and match[1] else {}
+    return _record({**collector, "querystring": None}, {"e": "pv", **further}) if match else b""
 
 
 def enriched(row: Vector) -> None:
     if "step" in row.get("expected", row.get("error", {})):
         _collector_version(row)
-        return
-    outcome = _run(row)
-    if row["flavor"] == "opensnowcat" and row.get("error", {}).get("badrow") == "enrichment_failures":
-        _expect_as_older(outcome, row["error"])
-        return
-    if "error" in row:
-        _expect_badrow(outcome, row["error"])
-        return
-    expected = row["expected"]
-    if "outputs" in expected:
-        assert [*outcome.enriched, *outcome.failed, *outcome.bad] == []
-    elif "badrow" in expected:
-        _expect_badrow(outcome, expected)
-        _expect_failed(outcome, expected["failed_event"])
     else:
+        _expect(row, _run(row))
+
+
+def _expect(row: Vector, outcome: Outcome) -> None:
+    expected = row.get("expected", row.get("error", {}))
+    if "badrow" in expected:
+        expect_badrow(row["flavor"], outcome, expected)
+    elif "outputs" not in expected:
+        assert len(outcome.bad) == expected.get("bad", 0), rows(outcome)
+    counts = {"raw": outcome.payloads, "good": len(outcome.enriched), "dropped": outcome.dropped}
+    for name in counts.keys() & expected.keys():
+        assert counts[name] == expected[name]
+    if "outputs" in expected:
+        wanted = expected["outputs"] or []
+        assert (counts["good"], len(outcome.bad)) == (wanted.count("good"), wanted.count("bad"))
+        assert "good" in wanted or not outcome.failed
+    if "failed_event" in expected:
+        expect_failed(outcome, expected["failed_event"])
+    named = {name: value for name, value in expected.items() if name in INDEX or name == "derived_contexts_contains"}
+    if named:
         assert not outcome.bad, rows(outcome)
         (line,) = outcome.enriched
-        _expect_columns(columns(line.body), expected)
+        for name, value in named.items():
+            expect_column(name, columns(line.body), value)
 
 
 def _collector_version(row: Vector) -> None:
     """A vector of one step: whether the step complains, whatever else is wrong with the event."""
+    assert row.get("expected", row.get("error", {}))["step"] == "getCollectorVersionSet"
     outcome = _run({**row, "input": {**row["input"], "params": {"e": "pv"}}})
     complaints = [
         message["message"].get("field") for bad in rows(outcome) for message in bad["data"]["failure"]["messages"]
@@ -142,177 +155,20 @@ def _collector_version(row: Vector) -> None:
     assert ("v_collector" in complaints) == ("error" in row)
 
 
-def _expect_badrow(outcome: Outcome, expected: Mapping[str, Any]) -> None:
-    assert not outcome.enriched
-    (bad,) = rows(outcome)
-    assert f"/{expected['badrow']}/" in bad["schema"]
-    messages = bad["data"]["failure"]["messages"]
-    assert len(messages) == expected.get("count", len(messages))
-    for message, wanted in zip(messages, expected.get("badrow_messages", messages), strict=True):
-        assert wanted["schemaKey"] == message["schemaKey"] if "schemaKey" in wanted else True
-    for message, wanted in zip(messages, expected.get("messages", []), strict=False):
-        assert message["schemaKey"] == wanted["schemaKey"]
-        assert all(text in json.dumps(message["error"]) or text in str(message) for text in wanted["error_contains"])
-    if "message_shape" in expected:
-        shapes = {"Simple": {"error"}, "IgluError": {"schemaKey", "error"}}
-        inner = [message.get("message", message) for message in messages]
-        assert all(set(one) == shapes[expected["message_shape"]] for one in inner)
-
-
-def _expect_as_older(outcome: Outcome, expected: Mapping[str, Any]) -> None:
-    """The older flavour calls an enrichment failure what the newer one, and we, call a violation of a schema."""
-    assert not outcome.enriched
-    (bad,) = rows(outcome)
-    assert "/schema_violations/" in bad["schema"]
-    messages = bad["data"]["failure"]["messages"]
-    reports = [report for message in messages for report in message["error"].get("dataReports", [])]
-    found = {(report["path"], report["message"].casefold()) for report in reports}
-    for wanted in expected.get("messages", []):
-        assert _as_newer(wanted["message"]) <= found
-    if expected.get("message_shape") == "IgluError":
-        assert all("schemaKey" in message for message in messages)
-
-
-def _as_newer(message: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Path and message of the report that says the same; none for a heading."""
-    if "field" in message:
-        return {(message["field"], message["expectation"].casefold())}
-    match = re.fullmatch(r"Field (\w+) longer than maximum allowed size (\d+)", message["error"])
-    return {(match[1], f"field is longer than maximum allowed size {match[2]}")} if match else set()
-
-
-def _expect_failed(outcome: Outcome, expected: Mapping[str, Any]) -> None:
-    (line,) = outcome.failed
-    found = columns(line.body)
-    derived = entities(found, "derived_contexts")
-    checks: dict[str, Callable[[Any], None]] = {
-        "unstruct_schema": lambda uri: _equal(json.loads(found["unstruct_event"])["data"]["schema"], uri),
-        "context_schemas": lambda uris: _equal([one["schema"] for one in entities(found, "contexts")], uris),
-        "derived_contexts": lambda wanted: _alike(derived, wanted),
-        "first_failure": lambda wanted: _alike([derived[0]], [{"schema": derived[0]["schema"], "data": wanted}]),
-        "derived_contexts_schemas_prefix": lambda uris: _begin(derived, uris),
-        "failure_entities": lambda count: _equal(len(derived), count),
-    }
-    for name, wanted in expected.items():
-        if name in checks:
-            checks[name](wanted)
-        else:
-            _equal(found.get(name), wanted)
-
-
-def _equal(got: Any, wanted: Any) -> None:
-    assert got == wanted
-
-
-def entities(found: Mapping[str, str], column: str) -> list[Any]:
-    entities: list[Any] = json.loads(found[column])["data"] if column in found else []
-    return entities
-
-
-def _begin(derived: Sequence[Any], uris: Sequence[str]) -> None:
-    for one, uri in zip(derived, uris, strict=False):
-        assert one["schema"].startswith(uri.removesuffix("*"))
-
-
-def _alike(derived: Sequence[Any], wanted: Sequence[Any]) -> None:
-    """Vectors leave out who failed and when, and their reports are in no particular order."""
-    assert len(derived) == len(wanted)
-    for one, other in zip(derived, wanted, strict=True):
-        assert one["schema"] == other["schema"]
-        for key, value in other["data"].items():
-            if key == "errors":
-                assert in_any_order(one["data"][key]) == in_any_order(value)
-            elif not str(value).startswith("<"):
-                assert one["data"][key] == value
-
-
-def in_any_order(reports: Sequence[Any]) -> list[str]:
-    return sorted(json.dumps(report, sort_keys=True) for report in reports)
-
-
-def _expect_columns(found: Mapping[str, str], expected: Mapping[str, Any]) -> None:
-    for name, value in expected.items():
-        if name == "derived_contexts_contains":
-            assert value in found["derived_contexts"]
-        elif name in INDEX:
-            _expect_column(name, found, value)
-
-
-def _expect_column(name: str, found: Mapping[str, str], value: Any) -> None:
-    """The flavours list validation_info in different orders."""
-    if name == "derived_contexts" and value is not None:
-        assert in_any_order(entities(found, name)) == in_any_order(value["data"])
-    elif name in _WRAPPED and value is not None:
-        assert json.loads(found[name]) == value
-    elif not str(value).startswith("<"):
-        assert found.get(name, "") == ("" if value is None else str(value)), name
-
-
 def end_to_end(row: Vector) -> None:
-    special = _RECORDS.get(str(row["input"]["collector"].get("records")))
-    if special is not None:
-        special(row)
-        return
-    if row["input"].get("record_base64"):
-        _in_base64(row)
-        return
-    clock = row["input"].get("etl_clock")
-    outcome = _run(row, **({"etl_ms": milliseconds(clock)} if clock else {}))
-    expected = row["expected"]
-    if "good" in expected:
-        assert (len(outcome.enriched), len(outcome.bad)) == (expected["good"], expected["bad"]), rows(outcome)
-    elif "outputs" in expected:
-        assert len(outcome.enriched) == expected["outputs"].count("good")
-        assert len(outcome.bad) == expected["outputs"].count("bad")
-    elif "failed_event" in expected:
-        _expect_failed_end_to_end(outcome, expected)
-    else:
-        (line,) = outcome.enriched
-        _expect_columns(columns(line.body), expected)
+    _expect(row, _run(row))
 
 
-def _expect_failed_end_to_end(outcome: Outcome, expected: Mapping[str, Any]) -> None:
-    wanted = dict(expected["failed_event"])
-    wanted["derived_contexts"] = wanted["derived_contexts"]["data"]
-    wanted.pop("output_attributes")
-    _expect_failed(outcome, wanted)
-    (bad,) = rows(outcome)
-    failure, payload = bad["data"]["failure"], bad["data"]["payload"]
-    assert failure["timestamp"] == expected["badrow"]["failure"]["timestamp"]
-    for message, other in zip(failure["messages"], expected["badrow"]["failure"]["messages"], strict=True):
-        assert message["schemaKey"] == other["schemaKey"]
-        assert in_any_order(message["error"]["dataReports"]) == in_any_order(other["error"]["dataReports"])
-    raw = json.dumps(expected["badrow"]["payload.raw"]).replace("<uuid>", SOME_ID)
-    assert payload["raw"] == json.loads(raw)
-    for name, value in expected["badrow"]["payload.enriched"].items():
-        assert name == "derived_contexts_is_the_failure_entity" or payload["enriched"][name] == value
-
-
-def _in_base64(row: Vector) -> None:
-    text = base64.b64encode(_record(row["input"]["collector"], row["input"]["params"]))
-    (bad,) = rows(enrich(text, schemas=SCHEMAS))
-    assert row["error"]["badrow"] in bad["schema"]
-
-
-def _empty_and_good(row: Vector) -> None:
-    good = enrich(_record(row["input"]["collector"], {"e": "pv"}), schemas=SCHEMAS)
-    empty = enrich(b"", schemas=SCHEMAS)
-    assert len(good.enriched) + len(empty.enriched) == row["expected"]["good"]
-    assert len(good.bad) + len(empty.bad) == row["expected"]["bad"]
-
-
-def _dropping(row: Vector) -> None:
-    records = [_record(row["input"]["collector"], {"e": "pv", **more}) for more in ({}, {"aid": "drop"})]
-    outcome = enrich(*records, schemas=SCHEMAS, enrichments=stand_ins(row["input"]["enrichments"]))
-    assert len(outcome.enriched) == row["expected"]["good"]
-    assert outcome.dropped == row["expected"]["dropped"]
-    assert not outcome.bad
-
-
-_RECORDS: dict[str, Callable[[Vector], None]] = {
-    str(["<0 bytes>", "minimal page view"]): _empty_and_good,
-    str(["page view", "page view with aid=drop"]): _dropping,
+_GIVEN = "collector params enrichments config etl_clock record_base64"
+_EXPECTED = " ".join(
+    (
+        *INDEX,
+        "derived_contexts_contains raw good bad dropped outputs step ok",
+        "badrow badrow_messages count messages message_shape failed_event",
+    )
+)
+_ERROR = "badrow count messages message_shape step payload.enriched.derived_contexts"
+CHECKS: dict[str, Check] = {
+    "e2e": Check(end_to_end, _GIVEN, _EXPECTED, _ERROR),
+    "enrich": Check(enriched, _GIVEN, _EXPECTED, _ERROR),
 }
-
-
-CHECKS: dict[str, Callable[[Vector], None]] = {"e2e": end_to_end, "enrich": enriched}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from enricher import base64url, jsontext, mapping, querystring, request, url, values
 from enricher.adapters.formats import json_value
@@ -19,18 +19,59 @@ from shared.tsv import decode, encode
 Vector = Mapping[str, Any]
 
 
-def same(row: Vector, got: object, key: str = "value") -> None:
-    """A value as expected, or refused in the expected words (the older flavour starts them in lower case)."""
-    if "error" in row:
-        wanted = row["error"].get("message", row["error"].get("expectation"))
-        assert isinstance(got, Refused), got
-        assert wanted == "any failure" or got.message.casefold() == wanted.casefold()
-    else:
-        assert got == row["expected"][key]
+class Check(NamedTuple):
+    """How a kind is checked, and every key that its vectors may have: one that nobody reads must not pass unnoticed.
+
+    expected: None where the keys are names that `run` looks up itself.
+    """
+
+    run: Callable[[Vector], None]
+    input: str
+    expected: str | None = ""
+    error: str = ""
 
 
-def text(row: Vector, key: str = "value") -> str:
-    return row["input"][key] or ""
+_ROW = frozenset(("id", "from", "flavor", "kind", "input", "expected", "error", "note"))
+
+
+def judge(row: Vector, check: Check) -> None:
+    strange = [*(row.keys() - _ROW), *_strange(row, "input", check.input), *_strange(row, "error", check.error)]
+    if check.expected is not None:
+        strange += _strange(row, "expected", check.expected)
+    assert not strange, f"nothing reads {strange}"
+    assert ("expected" in row) != ("error" in row)
+    check.run(row)
+
+
+def _strange(row: Vector, part: str, known: str) -> list[str]:
+    return [f"{part}.{key}" for key in row.get(part, {}) if key not in known.split()]
+
+
+#: Keys of an error about one field; `field` and `value` repeat the input.
+_FIELD_ERROR = "type field value expectation message"
+
+
+def refused(row: Vector, got: object) -> None:
+    """In the expected words; the older flavour starts them in lower case. What was refused is quoted."""
+    assert isinstance(got, Refused), got
+    error = row["error"]
+    wanted = error.get("message", error.get("expectation"))
+    assert wanted == "any failure" or got.message.casefold() == wanted.casefold()
+    assert all(error.get(name, row["input"].get(name)) == row["input"].get(name) for name in ("field", "value"))
+
+
+def single(convert: Callable[[str], object]) -> Callable[[Vector], None]:
+    """One text into the text of a column; Java's null is the empty one, and a number in a vector its text."""
+
+    def run(row: Vector) -> None:
+        value = row["input"]["value"]
+        if "error" in row:
+            refused(row, convert(value or ""))
+            return
+        wanted = row["expected"]["value"]
+        assert ("" if value is None else convert(value)) == ("" if wanted is None else str(wanted))
+
+    return run
 
 
 def tsv(row: Vector) -> None:
@@ -38,19 +79,22 @@ def tsv(row: Vector) -> None:
     for column, value in row["input"].items():
         if column in INDEX:
             line[INDEX[column]] = str(value)
-        elif column.endswith("_sdjs"):
+        elif isinstance(value, list):
             made = [Entity(one["schema"], one["data"]) for one in value]
             line[INDEX[column.removesuffix("_sdjs")]] = contexts_text(made)
-        elif column.endswith("_sdj"):
+        elif isinstance(value, dict):
             line[INDEX["unstruct_event"]] = event_text(Entity(value["schema"], value["data"]))
+        else:
+            assert column == "pii", f"nothing reads {column}"
     written, expected = encode(line).decode(), row["expected"]
     if "column_names" in expected:
         assert [field.name for field in FIELDS] == expected["column_names"]
     elif "tsv" in expected:
         assert written == expected["tsv"]
+        assert len(decode(written)) == expected.get("columns", WIDTH)
     elif "column" in expected:
         assert decode(written)[expected["column"]] == expected["text"]
-        assert len(decode(written)) == expected["columns"]
+        assert len(decode(written)) == expected.get("columns", WIDTH)
     else:
         assert expected.get("tsv_contains", "") in written
         assert expected.get("tsv_not_contains", "\0") not in written
@@ -69,7 +113,8 @@ def transform(row: Vector) -> None:
         }
         return
     (error,) = errors
-    assert error.path == row["error"]["field"]
+    assert (error.path, error.value or None) == (row["error"]["field"], value or None)
+    assert row["error"].get("value", value) == value
     if "message" in row["error"]:
         assert error.message == row["error"]["message"]
     else:
@@ -86,13 +131,14 @@ def _said(message: str) -> str:
 
 
 def timestamp(row: Vector) -> None:
-    if "field" in row["input"]:
-        same(row, values.timestamp(row["input"]["value"]))
+    if "collector_tstamp" not in row["input"]:
+        single(values.timestamp)(row)
         return
     formatted = values.format_timestamp(milliseconds(row["input"]["collector_tstamp"]))
     if "error" in row:
         assert f"formatted as {formatted} is not Redshift-compatible" == row["error"]["expectation"]
         assert not values.fits_warehouse(formatted)
+        assert row["error"].get("field", "collector_tstamp") == "collector_tstamp"
     else:
         assert formatted == row["expected"]["collector_tstamp"]
         assert values.fits_warehouse(formatted)
@@ -100,11 +146,11 @@ def timestamp(row: Vector) -> None:
 
 def milliseconds(moment: str) -> int:
     """Unix time of an ISO 8601 text whose year may be any; the calendar repeats every 400 years."""
-    match = re.fullmatch(r"([+-]?\d+)(-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{3})Z", moment)
+    match = re.fullmatch(r"([+-]?\d+)(-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,3}))?(?:Z|\+00:?00)", moment)
     assert match is not None
     cycles, year = divmod(int(match[1]) - 2000, 400)
     seconds = int(datetime.fromisoformat(f"{2000 + year}{match[2]}+00:00").timestamp())
-    return (seconds + cycles * 146_097 * 86_400) * 1000 + int(match[3])
+    return (seconds + cycles * 146_097 * 86_400) * 1000 + int((match[3] or "").ljust(3, "0"))
 
 
 def derived_tstamp(row: Vector) -> None:
@@ -113,35 +159,46 @@ def derived_tstamp(row: Vector) -> None:
     assert derive_tstamp(*(times[name] or "" for name in names)) == (row["expected"]["derived_tstamp"] or "")
 
 
+def _parsed(row: Vector) -> url.Uri | None:
+    """The URI, None where it must be refused and is."""
+    uri = url.parse(row["input"]["uri"])
+    assert isinstance(uri, Refused) == ("error" in row), uri
+    return uri if isinstance(uri, url.Uri) else None
+
+
 def uri_parse(row: Vector) -> None:
-    if row["input"]["uri"] is not None:
-        uri = url.parse(row["input"]["uri"])
-        assert isinstance(uri, url.Uri)
+    """Without a URL nothing is parsed: `page` and `referrer` see to that."""
+    if row["input"]["uri"] is None:
+        assert row["expected"]["uri"] is None
+    elif uri := _parsed(row):
         assert uri.text == row["expected"]["uri"]
 
 
 def page_url(row: Vector) -> None:
-    uri = url.parse(row["input"]["uri"])
-    assert isinstance(uri, url.Uri)
-    names = ("scheme", "host", "port", "path", "query", "fragment")
-    assert url.parts(uri) == tuple(str(row["expected"].get(name) or "") for name in names)
+    if uri := _parsed(row):
+        names = ("scheme", "host", "port", "path", "query", "fragment")
+        assert url.parts(uri) == tuple(
+            "" if (part := row["expected"].get(name)) is None else str(part) for name in names
+        )
 
 
 def page_uri_choice(row: Vector) -> None:
     draft = Draft([""] * WIDTH, {}, CollectorPayload(referer_uri=row["input"]["referer"]))
     draft.values[INDEX["page_url"]] = row["input"]["tracker"] or ""
-    assert page(draft) is None
-    assert draft.values[INDEX["page_url"]] == (row["expected"]["uri"] or "")
+    assert (page(draft) is None) == ("expected" in row)
+    if "expected" in row:
+        assert draft.values[INDEX["page_url"]] == (row["expected"]["uri"] or "")
 
 
 def pairs(row: Vector) -> None:
-    if "uri" in row["input"]:
-        uri = url.parse(row["input"]["uri"])
-        assert isinstance(uri, url.Uri)
-        found: object = querystring.split(uri.query or "", row["input"]["encoding"])
+    given = row["input"]
+    if "uri" in given:
+        uri = _parsed(row)
+        found: object = querystring.split(uri.query or "", given["encoding"]) if uri else None
     else:
-        found = querystring.pairs(row["input"]["querystring"], row["input"]["encoding"])
-    assert found == [(name, value) for name, value in row["expected"]["params"]]
+        found = querystring.pairs(given["querystring"] or "", given["encoding"])
+        assert isinstance(found, Refused) == ("error" in row)
+    assert "error" in row or found == [(name, value) for name, value in row["expected"]["params"]]
 
 
 def schema_name(row: Vector) -> None:
@@ -149,13 +206,20 @@ def schema_name(row: Vector) -> None:
     draft.values[INDEX["event"]] = row["input"]["event"] or ""
     unstruct = row["input"]["unstruct"]
     draft.event = Entity(unstruct["schema"], unstruct["data"]) if unstruct else None
-    assert schema_fields(draft) is None
-    assert {name: draft.values[INDEX[name]] for name in row["expected"]} == row["expected"]
+    failure = schema_fields(draft)
+    if "error" in row:
+        assert failure is not None
+        said = {"type": "InputData", "field": failure.field, "value": failure.value, "expectation": failure.message}
+        assert row["error"].get("message") == "any failure" or said | row["error"] == said
+        return
+    assert failure is None
+    assert all(draft.values[INDEX[name]] == (wanted or "") for name, wanted in row["expected"].items())
 
 
 def json_reformat(row: Vector) -> None:
     document = jsontext.parse(row["input"]["text"], 50)
     if isinstance(document, jsontext.NotJson):
+        assert "error" in row, document.message
         assert document.message == row["error"]["message"]
     else:
         assert jsontext.render(document.exact, literals=True) == row["expected"]["text"]
@@ -182,15 +246,8 @@ def inet_address(row: Vector) -> None:
     assert literal(row["input"]["value"]) == (None if wanted is None else literal(wanted))
 
 
-def integer(row: Vector) -> None:
-    """A number in the vector is the text of a column for us."""
-    expected = row.get("expected", {}).get("value")
-    plain = {**row, "expected": {"value": "" if expected is None else str(expected)}} if "expected" in row else row
-    same(plain, "" if row["input"]["value"] is None else values.integer(row["input"]["value"]))
-
-
 def tsv_safe(row: Vector) -> None:
-    assert values.tsv_safe(row["input"]["value"]) == (row["expected"]["value"] or "")
+    assert values.tsv_safe(row["input"]["value"] or "") == (row["expected"]["value"] or "")
 
 
 def is_pixel(row: Vector) -> None:
@@ -205,33 +262,48 @@ def forwarded(row: Vector) -> None:
 
 def formatted(row: Vector) -> None:
     kind, _, date = (row["input"]["key_listed_in"] or "").partition(" ")
-    listed: dict[str, dict[str, Any]] = {"bools": {"kind": "bool"}, "ints": {"kind": "int"}, "dates": {"date": date}}
-    assert json_value(row["input"]["value"], **listed.get(kind, {})) == row["expected"]["json"]
+    listed: dict[str, dict[str, Any]] = {"": {}, "bools": {"kind": "bool"}, "ints": {"kind": "int"}}
+    made = json_value(row["input"]["value"], **(listed | {"dates": {"date": date}})[kind])
+    assert (type(made), made) == (type(row["expected"]["json"]), row["expected"]["json"])
 
 
-CHECKS: dict[str, Callable[[Vector], None]] = {
-    "api_path": is_pixel,
-    "base64url": lambda row: same(row, base64url.decode(text(row))),
-    "boolean_byte": lambda row: same(row, values.boolean(text(row))),
-    "derived_tstamp": derived_tstamp,
-    "double_like": lambda row: same(row, values.double_like(text(row))),
-    "inet_address": inet_address,
-    "integer": integer,
-    "ip_from_headers": forwarded,
-    "json_depth": json_depth,
-    "json_reformat": json_reformat,
-    "json_value": formatted,
-    "page_uri_choice": page_uri_choice,
-    "page_url": page_url,
-    "querystring": pairs,
-    "schema_fields": schema_name,
-    "timestamp": timestamp,
-    "transform": transform,
-    "tsv": tsv,
-    "tsv_safe": tsv_safe,
-    "uri_parse": uri_parse,
-    "uri_querystring": pairs,
-    "url_decode": lambda row: same(row, querystring.decode_form(text(row), row["input"]["encoding"])),
-    "uuid": lambda row: same(row, values.uuid(text(row))),
-    "validate_integer": integer,
+_COLUMNS = " ".join(field.name for field in FIELDS)
+_TSV = f"{_COLUMNS} pii contexts_sdjs derived_contexts_sdjs contexts_sdj derived_contexts_sdj unstruct_event_sdj"
+_TIMES = "dvce_created_tstamp dvce_sent_tstamp collector_tstamp true_tstamp"
+
+
+def _field(convert: Callable[[str], object]) -> Check:
+    return Check(single(convert), "field value", "value", _FIELD_ERROR)
+
+
+CHECKS: dict[str, Check] = {
+    "api_path": Check(is_pixel, "path", "is_pixel"),
+    "base64url": _field(base64url.decode),
+    "boolean_byte": _field(values.boolean),
+    "derived_tstamp": Check(derived_tstamp, _TIMES, "derived_tstamp"),
+    "double_like": _field(values.double_like),
+    "inet_address": Check(inet_address, "value", "address"),
+    "integer": _field(values.integer),
+    "ip_from_headers": Check(forwarded, "headers collector_ip", "ip"),
+    "json_depth": Check(json_depth, "json nested levels text max_depth", "valid", "message"),
+    "json_reformat": Check(json_reformat, "text", "text", "message"),
+    "json_value": Check(formatted, "value key_listed_in", "json"),
+    "page_uri_choice": Check(page_uri_choice, "referer tracker", "uri", "message"),
+    "page_url": Check(page_url, "uri", "scheme host port path query fragment", "message"),
+    "querystring": Check(pairs, "querystring encoding", "params", "message"),
+    "schema_fields": Check(schema_name, "event unstruct", _COLUMNS, _FIELD_ERROR),
+    "timestamp": Check(timestamp, "field value collector_tstamp", "value collector_tstamp", _FIELD_ERROR),
+    "transform": Check(transform, "param value", _COLUMNS, _FIELD_ERROR),
+    "tsv": Check(tsv, _TSV, "tsv tsv_contains tsv_not_contains column columns column_names text"),
+    "tsv_safe": Check(tsv_safe, "value", "value"),
+    "uri_parse": Check(uri_parse, "uri", "uri", "message"),
+    "uri_querystring": Check(pairs, "uri encoding", "params", "message"),
+    "url_decode": Check(
+        lambda row: single(lambda text: querystring.decode_form(text, row["input"]["encoding"]))(row),
+        "value encoding",
+        "value",
+        "message",
+    ),
+    "uuid": _field(values.uuid),
+    "validate_integer": _field(values.integer),
 }

@@ -1,0 +1,165 @@
+"""The checks of the vectors themselves: they judge forms that the vectors at hand don't have, and can fail."""
+
+from typing import Any
+
+import pytest
+
+from tests.enricher.test_vectors import CHECKS
+from tests.enricher.vector_values import judge
+
+PROCESSOR = {"artifact": "test", "version": "1.2.3"}
+FAILED_BY = {"timestamp": "<etl timestamp>", "componentName": "test", "componentVersion": "1.2.3"}
+URI = "iglu:com.acme/test/jsonschema/1-0-0"
+COLLECTOR = {
+    "collector": "ssc",
+    "encoding": "UTF-8",
+    "timestamp_ms": 0,
+    "ip": "192.0.2.1",
+    "ua": None,
+    "referer": None,
+    "headers": [],
+    "nuid": None,
+}
+WRAPPER = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
+SESSION = "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-1"
+EVENT = (
+    f'{{"schema":"{WRAPPER}","data":{{"schema":"{SESSION}","data":{{"sessionIndex":1,'
+    '"storageMechanism":"LOCAL_STORAGE","firstEventId":null,"sessionId":"21c2a0dd-892d-42d1-b156-3a9d4e147eef",'
+    '"previousSessionId":null,"userId":"20d631b8-7837-49df-a73e-6da73154e6fd"}}}'
+)
+SPOIL = """
+function process(event) {
+  const sent = JSON.parse(event.getUnstruct_event());
+  sent.data.data.sessionIndex = "many";
+  event.setUnstruct_event(JSON.stringify(sent));
+  return [];
+}"""
+
+
+def violation(violation: dict[str, Any], source: str, data: Any) -> dict[str, Any]:
+    return {"violation": violation, "source": source, "data": data, "processor": PROCESSOR}
+
+
+def failure(kind: str, errors: list[Any], schema: str | None, data: Any) -> dict[str, Any]:
+    return {"failureType": kind, "errors": errors, "schema": schema, "data": data, **FAILED_BY}
+
+
+REPORT = {"message": "m", "path": "$", "keyword": "type", "targets": ["t"]}
+FORMS = {
+    "a number where the column is text": ("boolean_byte", {"field": "f", "value": "1"}, {"value": 1}),
+    "null for no text": ("double_like", {"field": "f", "value": "null"}, {"value": None}),
+    "null for null": ("integer", {"value": None}, {"value": None}),
+    "a date": ("json_value", {"value": "2020-09-02", "key_listed_in": "dates yyyy-MM-dd"}, "2020-09-02T00:00:00.000Z"),
+    "no query": ("querystring", {"querystring": None, "encoding": "UTF-8"}, {"params": []}),
+    "no event": ("schema_fields", {"event": "unstruct", "unstruct": None}, {"event_name": None}),
+    "an event's column": (
+        "tsv",
+        {"unstruct_event_sdj": {"schema": URI, "data": {}}},
+        {"columns": 131, "column": 58, "text": f'{{"schema":"{WRAPPER}","data":{{"schema":"{URI}","data":{{}}}}}}'},
+    ),
+    "not JSON": (
+        "failure_entity",
+        violation({"type": "NotJson", "field": "f", "value": "x", "error": "e"}, "unstruct", "x"),
+        failure("NotJSON", [{"message": "e", "source": "unstruct"}], None, {"unstruct": "x"}),
+    ),
+    "invalid data": (
+        "failure_entity",
+        violation({"type": "ValidationError", "schemaKey": URI, "dataReports": [REPORT]}, "contexts", {}),
+        failure("ValidationError", [{**REPORT, "source": "contexts"}], URI, {}),
+    ),
+    "invalid schema": (
+        "failure_entity",
+        violation(
+            {"type": "ValidationError", "schemaKey": URI, "schemaIssues": [{"path": "$", "message": "m"}]}, "s", {}
+        ),
+        failure("ValidationError", [{"message": f"Invalid schema: {URI} - m", "source": "s", "path": "$"}], URI, {}),
+    ),
+    "several messages": (
+        "e2e",
+        {"collector": {**COLLECTOR, "records": ["page view", "<0 bytes>", "page view with aid=shop"]}},
+        {"raw": 3, "good": 2, "bad": 1},
+    ),
+    "a whole script": (
+        "enrich",
+        {"collector": COLLECTOR, "params": {"e": "ue", "ue_pr": EVENT}, "enrichments": {"javascript": SPOIL}},
+        {"badrow": "schema_violations", "count": 1, "failed_event": {"unstruct_event": None, "event": "unstruct"}},
+    ),
+    "an enrichment with its parameters": (
+        "enrich",
+        {
+            "collector": COLLECTOR,
+            "params": {"e": "pv"},
+            "enrichments": {"anon_ip": {"anonOctets": 2}, "yauaa": True},
+        },
+        {"user_ipaddress": "192.0.x.x"},
+    ),
+    "a parameter without a value": (
+        "enrich",
+        {"collector": COLLECTOR, "params": {"e": "pv", "aid": None}},
+        {"app_id": None, "event": "page_view"},
+    ),
+}
+ERRORS = {
+    "an unknown kind of event": (
+        "schema_fields",
+        {"event": None, "unstruct": None},
+        {"type": "InputData", "field": "event", "value": None},
+    ),
+    "no URL": ("page_url", {"uri": "http://"}, {"message": "any failure"}),
+    "no query string": ("querystring", {"querystring": "a=|", "encoding": "UTF-8"}, {"message": "any failure"}),
+    "a failing end": (
+        "e2e",
+        {"collector": {**COLLECTOR, "path": "/a/b/c"}},
+        {"badrow": "collector_payload_format_violation", "count": 1},
+    ),
+}
+
+
+def vector(kind: str, given: Any, **outcome: Any) -> dict[str, Any]:
+    return {"id": "made up", "from": "here", "flavor": "both", "kind": kind, "input": given, **outcome}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_other_forms_are_judged(name: str) -> None:
+    kind, given, expected = FORMS[name]
+    judge(vector(kind, given, expected={"json": expected} if kind == "json_value" else expected), CHECKS[kind])
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_judged(name: str) -> None:
+    kind, given, error = ERRORS[name]
+    judge(vector(kind, given, error=error), CHECKS[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        ("uuid", {"field": "f", "value": "x", "radix": 16}, {"value": "x"}),
+        ("tsv_safe", {"value": "x"}, {"value": "x", "length": 1}),
+        ("tsv", {"colour": "red"}, {"tsv_contains": "\t"}),
+        ("enrich", {"collector": COLLECTOR, "params": {"e": "pv"}}, {"good": True, "shape": "round"}),
+        ("enrich", {"collector": COLLECTOR, "params": {"e": "pv"}, "config": {"retry": True}}, {"good": True}),
+        ("enrich", {"collector": {**COLLECTOR, "age": 1}, "params": {"e": "pv"}}, {"good": True}),
+        ("e2e", {"collector": {**COLLECTOR, "records": ["something else"]}}, {"raw": 1}),
+        ("enrich", {"collector": COLLECTOR, "enrichments": {"javascript": "sings"}}, {"good": True}),
+        ("schema", {"unstruct_event": None, "derived": []}, {"unstruct": None}),
+        ("failure_entity", violation({"type": "NotFound", "schemaKey": URI}, "s", {}), {}),
+    ],
+)
+def test_what_nobody_reads_does_not_pass(kind: str, given: Any, expected: Any) -> None:
+    with pytest.raises(AssertionError, match="nothing"):
+        judge(vector(kind, given, expected=expected), CHECKS[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        ("boolean_byte", {"field": "f", "value": "1"}, {"value": 0}),
+        ("e2e", {"collector": {**COLLECTOR, "records": ["page view"]}}, {"raw": 1, "good": 1, "dropped": 1}),
+        ("enrich", {"collector": COLLECTOR, "params": {"e": "pv", "aid": "a"}}, {"app_id": "b"}),
+        ("enrich", {"collector": COLLECTOR, "params": {"e": "pv", "tid": "x"}}, {"good": False}),
+    ],
+)
+def test_a_wrong_outcome_fails(kind: str, given: Any, expected: Any) -> None:
+    with pytest.raises(AssertionError):
+        judge(vector(kind, given, expected=expected), CHECKS[kind])
