@@ -147,8 +147,9 @@ def _charset(name: str | None) -> str | Refused:
     if name is None:
         return Refused("Null charset name")
     try:
+        b"\xff".decode(name, "replace")  # Python also has codecs that are no charsets, such as hex
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         return Refused(name)
 
 

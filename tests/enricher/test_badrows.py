@@ -108,6 +108,12 @@ def test_all_types_are_among_the_cases() -> None:
     }
 
 
+@pytest.mark.parametrize("encoding", ["klingon", "", "hex", "rot13", "idna", "undefined", "utf-8\0"])
+def test_what_is_no_charset_is_named(encoding: str) -> None:
+    (row,) = rows(enrich(record(encoding=encoding, querystring="e=pv&page=%C3%BC")))
+    assert row["data"]["failure"]["message"] == {"error": f"error deserializing raw event: {encoding}"}
+
+
 def test_one_record_can_violate_the_format_in_four_ways() -> None:
     messages = [row["data"]["failure"]["message"] for row in rows(CASES["four problems at once"]())]
     assert [message.get("payloadField") for message in messages] == ["querystring", "path", "networkUserId", None]
