@@ -1,5 +1,6 @@
 """Masks the tail of user_ipaddress, after every enrichment that reads the whole address."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
@@ -15,6 +16,7 @@ SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "anon_ip", "jsonschem
 _ADDRESS = INDEX["user_ipaddress"]
 _MAPPED = "::FFFF:"
 _GROUPS = 8
+_REMEMBERED = 20_000
 
 
 class Config(Parameters):
@@ -45,20 +47,21 @@ class Config(Parameters):
 
 
 class State(NamedTuple):
-    octets: int
-    segments: int
+    """of(address): the patch that masks it."""
+
+    of: Callable[[str], Patch]
 
 
 def prepare(config: Config, _: Resources) -> State:
-    return State(config.anon_octets, config.anon_segments or config.anon_octets)
+    octets, segments = config.anon_octets, config.anon_segments or config.anon_octets
+    return State(lru_cache(_REMEMBERED)(lambda text: Patch({"user_ipaddress": masked(text, octets, segments)})))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
     address = draft.values[_ADDRESS]
-    return Patch({"user_ipaddress": masked(address, *state)}) if address else None
+    return state.of(address) if address else None
 
 
-@lru_cache(maxsize=20_000)
 def masked(address: str, octets: int, segments: int) -> str:
     """What is no address is masked by its looks: `.` as IPv4, `:` as IPv6, anything else stays."""
     parsed = _literal(address)

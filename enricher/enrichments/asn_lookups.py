@@ -82,15 +82,13 @@ def _numbers(path: Path) -> list[int]:
 def enrich(draft: Draft, state: State) -> Patch | None:
     if draft.values[_PLATFORM] in state.bypassed:
         return None
-    for one in draft.derived:
-        if one.schema == _NETWORK:
-            return Patch(derived=[_judged(one, state.bots) for one in draft.derived])
-    return None
+    schemas = [one.schema for one in draft.derived]
+    if _NETWORK not in schemas:
+        return None
+    return Patch(derived=[_judged(one, state.bots) if one.schema == _NETWORK else one for one in draft.derived])
 
 
 def _judged(one: Entity, bots: frozenset[int]) -> Entity:
-    if one.schema != _NETWORK:
-        return one
     number = one.data.get("number")
     return _network(number, one.data.get("organization"), number in bots)
 

@@ -60,13 +60,15 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     """Exact schema versions count, as upstream. What came last to the entities comes last here too."""
     indicators: list[str] = []
     if state.client_side:
-        said = [one for one in draft.contexts if one.schema == _CLIENT_SIDE and one.data.get("bot") is True]
-        indicators += ["clientSideDetection"] * len(said)
+        for schema, data, _ in draft.contexts:
+            if schema == _CLIENT_SIDE and data.get("bot") is True:
+                indicators.append("clientSideDetection")
     judges = state.derived
-    for one in reversed(draft.derived):
-        judge = judges.get(one.schema)
-        if judge is not None and judge[1](one.data):
-            indicators.append(judge[0])
+    for schema, data, _ in reversed(draft.derived):
+        if schema in judges:
+            name, judge = judges[schema]
+            if judge(data):
+                indicators.append(name)
     return _patch(tuple(indicators))
 
 

@@ -1,6 +1,5 @@
 """Attaches named cookies of the request."""
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,7 +10,9 @@ SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "cookie_extractor_con
 
 _OUTPUT = "iglu:org.ietf/http_cookie/jsonschema/1-0-0"
 _BLANKS = " \t\r\n"
-_RUN = re.compile(f"[{_BLANKS}]+")
+
+#: Name and value of a cookie.
+Pair = tuple[str, str | None]
 
 
 class Config(Parameters):
@@ -30,39 +31,31 @@ def prepare(config: Config, _: Resources) -> State:
 def enrich(draft: Draft, state: State) -> Patch | None:
     found: list[Entity] = []
     for line in draft.payload.headers or ():
-        if line[6:7] == ":" and line[:6].lower() == "cookie":
-            wanted = cookies(line[7:], state.names)
-            found += [Entity(_OUTPUT, {"name": name, "value": value}) for name, value in wanted]
+        if line[:7].lower() == "cookie:":
+            pairs = cookies(line[7:], state.names)
+            found += [Entity(_OUTPUT, {"name": name, "value": value}) for name, value in pairs]
     return Patch(contexts=found) if found else None
 
 
-def cookies(text: str, names: frozenset[str]) -> Iterator[tuple[str, str | None]]:
+def cookies(text: str, names: frozenset[str]) -> list[Pair]:
     """Those of a Cookie header with these names, read by the rules of Apache HttpCore, as Snowplow does.
 
     `;` separates, an unquoted `,` ends the header, runs of blanks are one space, and what stands in quotes
     is taken as it is. A cookie without `=` has no value.
     """
     text = text.lstrip(_BLANKS)
-    if '"' in text:
-        yield from (pair for pair in _quoted_cookies(text) if pair[0] in names)
-        return
-    text, comma, _ = text.partition(",")
-    pairs = text.split(";")
-    if not comma and not pairs[-1]:
-        pairs.pop()
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        name = _collapsed(name)
+    if '"' in text or "," in text or "  " in text or text[-1:] == ";" or not text.isprintable():
+        return [pair for pair in _read_carefully(text) if pair[0] in names]
+    found: list[Pair] = []
+    for cookie in text.split(";"):
+        name, equals, value = cookie.partition("=")
+        name = name.strip(" ")
         if name in names:
-            yield name, _collapsed(value) if equals else None
+            found.append((name, value.strip(" ") if equals else None))
+    return found
 
 
-def _collapsed(text: str) -> str:
-    text = text.strip(_BLANKS)
-    return text if text.isprintable() and " " not in text else _RUN.sub(" ", text)
-
-
-def _quoted_cookies(text: str) -> Iterator[tuple[str, str | None]]:
+def _read_carefully(text: str) -> Iterator[Pair]:
     position = 0
     while position < len(text):
         name, position = _token(text, position, "=;,", quotes=False)

@@ -1,7 +1,7 @@
 """Hashes what the tracker sent, so that a duplicate can be told from two events that share an id."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import NamedTuple
@@ -32,48 +32,48 @@ class Config(Parameters):
         return name
 
 
-#: Names of parameters as sent → how to take their values, and the text to put them into.
-Plan = tuple[Callable[[Mapping[str, str | None]], tuple[str | None, ...]], str]
+class Plan(NamedTuple):
+    """How one set of parameter names is hashed: `take` their values, sorted, for the gaps between the `pieces`."""
+
+    take: Callable[[Mapping[str, str | None]], Sequence[str | None]]
+    pieces: list[str | None]
 
 
 class State(NamedTuple):
-    plan: Callable[[tuple[str, ...]], Plan]
-    digest: Callable[[bytes], str]
+    planned: Callable[[tuple[str, ...]], Plan]
+    hashed: Callable[[bytes], "hashlib._Hash"]
 
 
 def prepare(config: Config, _: Resources) -> State:
     """Trackers send the same few sets of names again and again, so each set is sorted once."""
     planned = lru_cache(_PLANS)(partial(plan, excluded=frozenset(config.exclude_parameters)))
-    return State(planned, digest_of(config.hash_algorithm))
-
-
-def digest_of(algorithm: str) -> Callable[[bytes], str]:
-    """Lower-case hexadecimal; a fingerprint, not a defence, hence MD5 is allowed."""
-    make = getattr(hashlib, _ALGORITHMS[algorithm])
-    return lambda data: str(make(data, usedforsecurity=False).hexdigest())
+    # A fingerprint, not a defence, hence MD5 is allowed.
+    return State(planned, partial(getattr(hashlib, _ALGORITHMS[config.hash_algorithm]), usedforsecurity=False))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    text = preimage(draft.parameters, state.plan)
-    return Patch({"event_fingerprint": state.digest(text.encode("utf-8", "replace"))})
+    data = preimage(draft.parameters, state.planned).encode("utf-8", "replace")
+    return Patch({"event_fingerprint": state.hashed(data).hexdigest()})
 
 
 def preimage(parameters: Mapping[str, str | None], planned: Callable[[tuple[str, ...]], Plan]) -> str:
     """A parameter without `=` counts as absent, an empty one does not."""
-    take, text = planned(tuple(parameters))
-    values = take(parameters)
-    if None in values:
+    take, pieces = planned(tuple(parameters))
+    pieces = pieces.copy()
+    pieces[1::2] = take(parameters)
+    try:
+        return _SEPARATOR.join(pieces)  # type: ignore[arg-type]
+    except TypeError:
         return preimage({name: value for name, value in parameters.items() if value is not None}, planned)
-    return text % values
 
 
 def plan(names: Iterable[str], excluded: frozenset[str]) -> Plan:
     """Sorted by UTF-16 code units, name and value each with a separator behind it."""
     chosen = sorted((name for name in names if name not in excluded), key=_utf16)
-    text = "".join(f"{name.replace('%', '%%')}{_SEPARATOR}%s{_SEPARATOR}" for name in chosen)
+    pieces = [piece for name in chosen for piece in (name, None)] + [""]
     if len(chosen) > 1:
-        return itemgetter(*chosen), text
-    return lambda parameters: tuple(parameters[name] for name in chosen), text
+        return Plan(itemgetter(*chosen), pieces)
+    return Plan(lambda parameters: [parameters[name] for name in chosen], pieces)
 
 
 def _utf16(name: str) -> bytes:

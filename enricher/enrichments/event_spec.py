@@ -28,19 +28,26 @@ SCHEMA = SchemaCriterion(
 _OUTPUT = "iglu:com.snowplowanalytics.snowplow/event_specification/jsonschema/1-0-4"
 _DECLARED = "iglu:com.snowplowanalytics.snowplow/event_specification/"
 _EVENT_NAME = INDEX["event_name"]
-_PAGE = tuple(
-    f"page_{part}"
-    for part in ("url", "title", "referrer", "urlscheme", "urlhost", "urlport", "urlpath", "urlquery", "urlfragment")
+_TEXTS = tuple(
+    (f"page_{part}", INDEX[f"page_{part}"])
+    for part in ("url", "title", "referrer", "urlscheme", "urlhost", "urlpath", "urlquery", "urlfragment")
 )
-_OFFSETS = tuple(f"pp_{axis}offset_{bound}" for axis in "xy" for bound in ("min", "max"))
-_NUMBERS = ("page_urlport", *_OFFSETS)
-#: Kind of event → schema it is judged as, and its properties: column, place, whether it is a number.
+_PORT = (("page_urlport", INDEX["page_urlport"]),)
+_OFFSETS = tuple(
+    (f"pp_{axis}offset_{bound}", INDEX[f"pp_{axis}offset_{bound}"]) for axis in "xy" for bound in ("min", "max")
+)
+
+
+class Modelled(NamedTuple):
+    """The schema that a kind of event is judged by, and its properties that are numbers: column and place."""
+
+    schema: str
+    numbers: tuple[tuple[str, int], ...]
+
+
 _MODELLED = {
-    name: (
-        f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0",
-        tuple((column, INDEX[column], column in _NUMBERS) for column in columns),
-    )
-    for name, columns in (("page_view", _PAGE), ("page_ping", _PAGE + _OFFSETS))
+    name: Modelled(f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0", numbers)
+    for name, numbers in (("page_view", _PORT), ("page_ping", _PORT + _OFFSETS))
 }
 
 
@@ -83,22 +90,28 @@ class Requirement(NamedTuple):
     schema: str
     least: int
     most: float
-    fits: Check
+    fits: Check | None
 
     def met(self, contexts: Mapping[str, Sequence[Any]]) -> bool:
         """contexts: the data of the tracker's entities by their schema."""
-        found = contexts.get(self.schema, ())
-        return self.least <= len(found) <= self.most and all(map(self.fits, found))
+        schema, least, most, fits = self
+        found = contexts.get(schema, ())
+        return least <= len(found) <= most and (fits is None or all(map(fits, found)))
 
 
 class Compiled(NamedTuple):
+    """fits, here and above: None where there is no constraint."""
+
     attached: Entity
-    fits: Check
+    fits: Check | None
     requirements: tuple[Requirement, ...]
 
 
 class State(NamedTuple):
+    """by_schema: what an event of that schema may fulfil. counted: schemas of entities that any of them asks for."""
+
     by_schema: Mapping[str, Sequence[Compiled]]
+    counted: frozenset[str]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -123,7 +136,8 @@ def compiled(document: Any) -> State:
     for one in specifications:
         if one.version in (None, newest[one.id]):
             by_schema.setdefault(one.schema_key, []).append(_compiled(one))
-    return State(by_schema)
+    keys = {wanted.schema_key for one in specifications for wanted in one.entities}
+    return State(by_schema, frozenset(key for key in keys if not key.startswith(_DECLARED)))
 
 
 def _compiled(one: Specification) -> Compiled:
@@ -142,22 +156,25 @@ def _compiled(one: Specification) -> Compiled:
     return Compiled(entity(_OUTPUT, named), _check(one.constraint), requirements)
 
 
-def _check(constraint: Mapping[str, Any] | None) -> Check:
-    return jsonschema_rs.Draft4Validator(dict(constraint)).is_valid if constraint else lambda _: True
+def _check(constraint: Mapping[str, Any] | None) -> Check | None:
+    return jsonschema_rs.Draft4Validator(dict(constraint)).is_valid if constraint else None
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
     """An event that declares its specification itself is left alone."""
     schema = _schema(draft)
     candidates = state.by_schema.get(schema) if schema else None
-    if not candidates or any(one.schema.startswith(_DECLARED) for one in draft.contexts):
+    if candidates is None:
         return None
     contexts: dict[str, list[Any]] = {}
-    for one in draft.contexts:
-        contexts.setdefault(one.schema, []).append(one.data)
+    for schema, data, _ in draft.contexts:
+        if schema in state.counted:
+            contexts.setdefault(schema, []).append(data)
+        elif schema.startswith(_DECLARED):
+            return None
     candidates = [one for one in candidates if all(wanted.met(contexts) for wanted in one.requirements)]
     data = _data(draft) if candidates else None
-    found = [one.attached for one in candidates if one.fits(data)]
+    found = [one.attached for one in candidates if one.fits is None or one.fits(data)]
     return Patch(contexts=found) if found else None
 
 
@@ -166,7 +183,7 @@ def _schema(draft: Draft) -> str | None:
     if draft.event is not None:
         return draft.event.schema
     modelled = _MODELLED.get(draft.values[_EVENT_NAME])
-    return modelled[0] if modelled else None
+    return modelled.schema if modelled else None
 
 
 def _data(draft: Draft) -> Any:
@@ -174,7 +191,7 @@ def _data(draft: Draft) -> Any:
     if draft.event is not None:
         return draft.event.data
     values = draft.values
-    return {
-        column: (int(values[place]) if is_number else values[place]) if values[place] else None
-        for column, place, is_number in _MODELLED[values[_EVENT_NAME]][1]
-    }
+    data: dict[str, Any] = {column: values[place] or None for column, place in _TEXTS}
+    for column, place in _MODELLED[values[_EVENT_NAME]].numbers:
+        data[column] = int(values[place]) if values[place] else None
+    return data

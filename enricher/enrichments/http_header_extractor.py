@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from pydantic import Field
 
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters, Patch, Resources
+from enricher.enrichments.parts.text import entity
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion(
@@ -16,7 +17,7 @@ SCHEMA = SchemaCriterion(
 
 _OUTPUT = "iglu:org.ietf/http_header/jsonschema/1-0-0"
 _JAVA_BLANKS = "".join(map(chr, range(33)))
-_NAMES_REMEMBERED = 1_000
+_LINES_REMEMBERED = 2_000
 
 
 class Config(Parameters):
@@ -25,7 +26,9 @@ class Config(Parameters):
 
 
 class State(NamedTuple):
-    wanted: Callable[[str], bool]
+    """of(line): the header as an entity where it is wanted. Most lines come again and again."""
+
+    of: Callable[[str], Entity | None]
 
 
 def prepare(config: Config, _: Resources) -> State:
@@ -33,14 +36,16 @@ def prepare(config: Config, _: Resources) -> State:
         pattern = re.compile(config.headers_pattern)
     except re.error as error:
         raise EnrichmentRefused(f"headersPattern is not a regular expression Python knows: {error}") from error
-    return State(lru_cache(_NAMES_REMEMBERED)(lambda name: pattern.fullmatch(name) is not None))
+    return State(lru_cache(_LINES_REMEMBERED)(partial(_entity, wanted=pattern)))
+
+
+def _entity(line: str, wanted: re.Pattern[str]) -> Entity | None:
+    name, colon, value = line.partition(":")
+    if not colon or not wanted.fullmatch(name):
+        return None
+    return entity(_OUTPUT, {"name": name.strip(_JAVA_BLANKS), "value": value.strip(_JAVA_BLANKS)})
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    found = []
-    for line in draft.payload.headers or ():
-        name, colon, value = line.partition(":")
-        if colon and state.wanted(name):
-            data = {"name": name.strip(_JAVA_BLANKS), "value": value.strip(_JAVA_BLANKS)}
-            found.append(Entity(_OUTPUT, data))
+    found = [one for line in draft.payload.headers or () if (one := state.of(line)) is not None]
     return Patch(contexts=found) if found else None

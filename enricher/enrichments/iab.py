@@ -124,12 +124,18 @@ class Lists(NamedTuple):
     excluded: tuple[tuple[str, Excluded], ...]
 
 
+class Judged(NamedTuple):
+    """What a user agent is; None for one without visible characters. named: an option says so, no list counts."""
+
+    patch: Patch | None
+    named: bool
+
+
 class State(NamedTuple):
-    """Both parts remember: of(address) whether it is one, and listed; of(user agent, day) what it is."""
+    """Both parts remember: address(text): whether it is one, and listed; useragent(text, day): what it is."""
 
     address: Callable[[str], tuple[bool, bool]]
-    useragent: Callable[[str, str], Patch]
-    named: Callable[[str], Patch | None]
+    useragent: Callable[[str, str], Judged]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -148,11 +154,10 @@ def prepare(config: Config, resources: Resources) -> State:
     listed = lists.addresses if lists else lambda _: False
     included = tuple(text.lower() for text in config.include_useragents)
     excluded = tuple(text.lower() for text in config.exclude_useragents)
-    named = partial(_by_name, included=included, excluded=excluded)
+    by_name = partial(_by_name, included=included, excluded=excluded)
     return State(
         lru_cache(_REMEMBERED)(partial(_address, listed)),
-        lru_cache(_REMEMBERED)(lambda text, day: _patch(judge(text, day))),
-        lru_cache(_REMEMBERED)(named) if included or excluded else lambda _: None,
+        lru_cache(_REMEMBERED)(partial(_judged, by_name, judge)),
     )
 
 
@@ -169,26 +174,34 @@ def _address(listed: Callable[[IPv4Address | IPv6Address], bool], text: str) -> 
 def enrich(draft: Draft, state: State) -> Patch | None:
     """Lists know days, so events of one day share an answer. Names that the operator gives beat every list."""
     values = draft.values
-    useragent, moment = values[_USERAGENT].strip().lower(), values[_MOMENT]
-    is_address, is_listed = state.address(values[_ADDRESS])
-    if not moment or not (useragent or is_address):
+    moment = values[_MOMENT]
+    if not moment:
         return None
-    named = state.named(useragent)
-    if named is not None:
-        return named
-    return _patch(_BAD_ADDRESS) if is_listed else state.useragent(useragent, moment[:10])
+    patch, named = state.useragent(values[_USERAGENT], moment[:10])
+    is_address, is_listed = state.address(values[_ADDRESS])
+    if is_listed and not named:
+        return _patch(_BAD_ADDRESS)
+    return patch if patch is not None or not is_address else _patch(_BROWSER)
 
 
-def _by_name(useragent: str, included: Iterable[str], excluded: Iterable[str]) -> Patch | None:
-    if useragent and any(text in useragent for text in included):
-        return _patch(_BROWSER)
-    return _patch(_NAMED) if useragent and any(text in useragent for text in excluded) else None
+def _judged(
+    by_name: Callable[[str], Verdict | None], judge: Callable[[str, str], Verdict], text: str, day: str
+) -> Judged:
+    useragent = text.strip().lower()
+    if not useragent:
+        return Judged(None, named=False)
+    named = by_name(useragent)
+    return Judged(_patch(named or judge(useragent, day)), named is not None)
+
+
+def _by_name(useragent: str, included: Iterable[str], excluded: Iterable[str]) -> Verdict | None:
+    if any(text in useragent for text in included):
+        return _BROWSER
+    return _NAMED if any(text in useragent for text in excluded) else None
 
 
 def by_lists(lists: Lists, useragent: str, day: str) -> Verdict:
     """The browsers first, then the robots. `useragent` is lower case, `day` is yyyy-MM-dd."""
-    if not useragent:
-        return _BROWSER
     if not lists.included.covers(useragent, day):
         return _NOT_LISTED
     suspects = [entry for pattern, entry in lists.excluded if pattern in useragent]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
@@ -44,6 +45,9 @@ _VENDOR = "com.snowplowanalytics.snowplow"
 _HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 Hash = Callable[[str], str]
+
+#: A JSON value → the value that takes its place, or the very same.
+Mask = Callable[[Any], Any]
 
 
 class Target(Parameters):
@@ -101,12 +105,16 @@ class InsideTarget(NamedTuple):
     field: str
     json_path: str
     matches: Callable[[str], bool]
-    changed: Callable[[Any, Callable[[Any], Any]], Any]
+    changed: Callable[[Any, Mask], Any]
 
 
 class State(NamedTuple):
-    targets: tuple[ColumnTarget | InsideTarget, ...]
+    """Columns and entities don't meet, so each kind keeps the order of the configuration for itself."""
+
+    columns: tuple[ColumnTarget, ...]
+    insides: tuple[InsideTarget, ...]
     hashed: Hash
+    masked: Mask
     function: str
     emit_event: bool
     anonymous_only: bool
@@ -124,17 +132,15 @@ class Change(NamedTuple):
 
 def prepare(config: Config, _: Resources) -> State:
     chosen = config.strategy.pseudonymize
-    targets = tuple(
-        ColumnTarget(target.pojo.field, INDEX[target.pojo.field]) if target.pojo else _inside(target.json_)
-        for target in config.pii
-    )
+    names = [target.pojo.field for target in config.pii if target.pojo]
+    columns = tuple(ColumnTarget(name, INDEX[name]) for name in names)
+    insides = tuple(_inside(target.json_) for target in config.pii if target.json_ and not target.pojo)
     hashed = hasher(chosen.hash_function, chosen.salt)
-    return State(targets, hashed, chosen.hash_function, config.emit_event, config.anonymous_only)
+    function = chosen.hash_function
+    return State(columns, insides, hashed, _mask(hashed), function, config.emit_event, config.anonymous_only)
 
 
-def _inside(target: Inside | None) -> InsideTarget:
-    if target is None:
-        raise EnrichmentRefused("PII Configuration: pii field does not include 'pojo' nor 'json' fields")
+def _inside(target: Inside) -> InsideTarget:
     try:
         path = compiled(target.json_path)
     except InvalidPath as error:
@@ -146,22 +152,30 @@ def hasher(function: str, salt: str) -> Hash:
     """Lower-case hexadecimal of the value with the salt behind it."""
     if function == "MD2":
         return lambda value: md2((value + salt).encode("utf-8", "replace")).hex()
-    make = getattr(hashlib, _HASHES[function])
-    return lambda value: str(make((value + salt).encode("utf-8", "replace"), usedforsecurity=False).hexdigest())
+    make = partial(getattr(hashlib, _HASHES[function]), usedforsecurity=False)
+    return lambda value: make((value + salt).encode("utf-8", "replace")).hexdigest()
+
+
+def _mask(hashed: Hash) -> Mask:
+    """Hashes a text, and the texts of an array."""
+
+    def masked(hit: Any) -> Any:
+        if isinstance(hit, str):
+            return hashed(hit)
+        if isinstance(hit, list) and any(isinstance(item, str) for item in hit):
+            return [hashed(item) if isinstance(item, str) else item for item in hit]
+        return hit
+
+    return masked
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    """In the order of the configuration, so that a later target sees what an earlier one wrote."""
+    """A later target sees what an earlier one wrote."""
     if state.anonymous_only and not _is_anonymous(draft.payload.headers or ()):
         return None
-    fields: dict[str, str] = {}
-    replaced: dict[str, list[Entity]] = {}
     changes: list[Change] | None = [] if state.emit_event else None
-    for target in state.targets:
-        if isinstance(target, ColumnTarget):
-            _column(target, draft, state.hashed, fields, changes)
-        else:
-            _inside_of(target, draft, state.hashed, replaced, changes)
+    fields = _columns(draft, state, changes)
+    replaced = _insides(draft, state, changes)
     return _patch(draft, state, fields, replaced, changes) if fields or replaced else None
 
 
@@ -169,47 +183,37 @@ def _is_anonymous(lines: Sequence[str]) -> bool:
     return any(line[:12].lower() == "sp-anonymous" for line in lines)
 
 
-def _column(
-    target: ColumnTarget, draft: Draft, hashed: Hash, fields: dict[str, str], changes: list[Change] | None
-) -> None:
-    original = fields.get(target.field) or draft.values[target.place]
-    if original:
-        fields[target.field] = modified = hashed(original)
-        if changes is not None:
-            changes.append(Change(target.field, original, modified))
+def _columns(draft: Draft, state: State, changes: list[Change] | None) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for field, place in state.columns:
+        original = fields.get(field) or draft.values[place]
+        if original:
+            fields[field] = modified = state.hashed(original)
+            if changes is not None:
+                changes.append(Change(field, original, modified))
+    return fields
 
 
-def _inside_of(
-    target: InsideTarget,
-    draft: Draft,
-    hashed: Hash,
-    replaced: dict[str, list[Entity]],
-    changes: list[Change] | None,
-) -> None:
-    before = replaced.get(target.field) or entities_of(draft, target.field)
-    for place, one in enumerate(before):
-        if target.matches(one.schema):
-            masked = _masked(one, target, hashed, changes)
-            if masked is not one:
-                replaced.setdefault(target.field, list(before))[place] = masked
+def _insides(draft: Draft, state: State, changes: list[Change] | None) -> dict[str, list[Entity]]:
+    replaced: dict[str, list[Entity]] = {}
+    for target in state.insides:
+        before = replaced.get(target.field) or entities_of(draft, target.field)
+        for place, one in enumerate(before):
+            if target.matches(one.schema):
+                mask = state.masked if changes is None else _recording(one.schema, target, state.hashed, changes)
+                data = target.changed(one.data, mask)
+                if data is not one.data:
+                    replaced.setdefault(target.field, list(before))[place] = Entity(one.schema, data)
+    return replaced
 
 
-def _masked(one: Entity, target: InsideTarget, hashed: Hash, changes: list[Change] | None) -> Entity:
-    """A copy with hashes in place of the texts that the path hits; the same entity where it hits none."""
-    hits = 0
-
-    def text(value: Any) -> Any:
-        nonlocal hits
-        if not isinstance(value, str):
-            return value
-        hits += 1
+def _recording(schema: str, target: InsideTarget, hashed: Hash, changes: list[Change]) -> Mask:
+    def recorded(value: str) -> str:
         modified = hashed(value)
-        if changes is not None:
-            changes.append(Change(target.field, value, modified, target.json_path, one.schema))
+        changes.append(Change(target.field, value, modified, target.json_path, schema))
         return modified
 
-    data = target.changed(one.data, lambda hit: [text(item) for item in hit] if isinstance(hit, list) else text(hit))
-    return Entity(one.schema, data) if hits else one
+    return _mask(recorded)
 
 
 def _patch(

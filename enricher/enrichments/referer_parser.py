@@ -1,7 +1,8 @@
 """Says what kind of site sent the user: search engine, social network, mail service, or this site itself."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ _OWN_LIST = Path(__file__).parent / "referers.yml"
 _SCHEME, _HOST, _PATH, _QUERY = (INDEX[f"refr_url{part}"] for part in ("scheme", "host", "path", "query"))
 _PAGE_HOST = INDEX["page_urlhost"]
 _SCHEMES = ("http", "https", "android-app")
+_REMEMBERED = 10_000
 
 
 class Config(Parameters):
@@ -58,9 +60,15 @@ class Sources(NamedTuple):
     hosts: frozenset[str]
 
 
+#: A list that knows a host or some of its parents, and those.
+Known = tuple[Mapping[str, Source], tuple[str, ...]]
+
+
 class State(NamedTuple):
+    """known(host): the lists that may have it; nearly always none, or the same few hosts again."""
+
     internal: frozenset[str]
-    lists: tuple[Sources, ...]
+    known: Callable[[str], tuple[Known, ...]]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -71,7 +79,9 @@ def prepare(config: Config, resources: Resources) -> State:
     wanted = assets(config)
     path = present(wanted[0], resources) if wanted else _OWN_LIST
     lists = (sources(config.referrers, "referrers"), sources(_read(path), str(path)))
-    return State(frozenset(name.strip() for name in config.internal_domains), lists)
+    return State(
+        frozenset(name.strip() for name in config.internal_domains), lru_cache(_REMEMBERED)(partial(_known, lists))
+    )
 
 
 def _read(path: Path) -> Any:
@@ -102,7 +112,8 @@ def enrich(draft: Draft, state: State) -> Patch | None:
         return None
     if host == values[_PAGE_HOST] or host in state.internal:
         return _INTERNAL
-    source = _lookup(state, host, values[_PATH])
+    known = state.known(host)
+    source = _lookup(known, values[_PATH]) if known else None
     if source is None:
         return _UNKNOWN
     return _patch(source.medium, source.name, _term(values[_QUERY], source.parameters))
@@ -115,14 +126,17 @@ def _patch(medium: str, source: str = "", term: str = "") -> Patch:
 _INTERNAL, _UNKNOWN = _patch("internal"), _patch("unknown")
 
 
-def _lookup(state: State, host: str, path: str) -> Source | None:
+def _known(lists: Iterable[Sources], host: str) -> tuple[Known, ...]:
+    found = ((one.by_key, tuple(name for name in _parents(host) if name in one.hosts)) for one in lists)
+    return tuple((by_key, hosts) for by_key, hosts in found if hosts)
+
+
+def _lookup(known: Iterable[Known], path: str) -> Source | None:
     """The most exact path first, each tried on the host and on its parents."""
-    parents = list(_parents(host))
-    for entries in state.lists:
-        hosts = [name for name in parents if name in entries.hosts]
-        for suffix in _paths(path) if hosts else ():
+    for by_key, hosts in known:
+        for suffix in _paths(path):
             for name in hosts:
-                source = entries.by_key.get(name + suffix)
+                source = by_key.get(name + suffix)
                 if source is not None:
                     return source
     return None

@@ -37,7 +37,10 @@ class Path(Protocol):
         """Everything that the path hits, in document order; [] where it hits nothing."""
 
     def changed(self, document: Any, change: Change) -> Any:
-        """The document with every hit replaced by `change(hit)`. The given one is never touched."""
+        """A document with every hit replaced by `change(hit)`. The given one is never touched.
+
+        It is the given one itself where `change` returned every hit as it was.
+        """
 
 
 def compiled(text: str) -> Path:
@@ -88,7 +91,9 @@ class _Name(NamedTuple):
     def changed(self, document: Any, change: Change) -> Any:
         if not isinstance(document, dict) or self.name not in document:
             return document
-        return {**document, self.name: change(document[self.name])}
+        old = document[self.name]
+        new = change(old)
+        return document if new is old else {**document, self.name: new}
 
 
 class _Simple(NamedTuple):
@@ -108,7 +113,8 @@ class _Extended(NamedTuple):
         return [hit.value for hit in self.path.find(document)]
 
     def changed(self, document: Any, change: Change) -> Any:
-        return self.path.update(copy.deepcopy(document), lambda old, *_: change(old))
+        result = self.path.update(copy.deepcopy(document), lambda old, *_: change(old))
+        return document if result == document else result
 
 
 def _hits(value: Any, steps: Sequence[Selector]) -> Iterator[Any]:
@@ -122,12 +128,12 @@ def _hits(value: Any, steps: Sequence[Selector]) -> Iterator[Any]:
 def _changed(value: Any, steps: Sequence[Selector], change: Change) -> Any:
     if not steps:
         return change(value)
-    keys = _keys(value, steps[0])
-    if not keys:
-        return value
-    result = value.copy()
-    for key in keys:
-        result[key] = _changed(value[key], steps[1:], change)
+    result = value
+    for key in _keys(value, steps[0]):
+        new = _changed(value[key], steps[1:], change)
+        if new is not value[key]:
+            result = value.copy() if result is value else result
+            result[key] = new
     return result
 
 

@@ -150,10 +150,10 @@ def _campaign(case: Case) -> Outcome:
 def _fingerprint(case: Case) -> Outcome:
     state = case.state(event_fingerprint)
     if "hash_of" in case.input:
-        return {"digest": state.digest(case.input["hash_of"].encode())}
+        return {"digest": state.hashed(case.input["hash_of"].encode()).hexdigest()}
     before = draft(parameters=case.input["parameters"])
     made = outcome(before, event_fingerprint.enrich(before, state))
-    text = event_fingerprint.preimage(case.input["parameters"], state.plan)
+    text = event_fingerprint.preimage(case.input["parameters"], state.planned)
     return {**made, "preimage": text, "preimage_length": len(text), "length": len(made["event_fingerprint"])}
 
 
@@ -291,7 +291,7 @@ def _pii(case: Case) -> Outcome:
         state = case.state(pii)
         return {
             "digest": pii.hasher(state.function, "")(given["hash_of"]),
-            "parsed": {"fields": len(state.targets), "emitEvent": state.emit_event},
+            "parsed": {"fields": len(state.columns) + len(state.insides), "emitEvent": state.emit_event},
         }
     if not case.config:
         return _identification(case)
