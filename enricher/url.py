@@ -49,9 +49,9 @@ _SERVER = re.compile(f"[{_UNRESERVED};:&=+$,@\\[\\]%{_OTHER}]*")
 _USERINFO = re.compile(f"[{_UNRESERVED};:&=+$,%{_OTHER}]*")
 _SCHEME = re.compile(r"[A-Za-z0-9+.\-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_AUTHORITY_END = re.compile(r"[/?#]|$")
+_AUTHORITY_END = re.compile(r"[/?#]|\Z")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.]+)?")
-_IPV4 = re.compile(r"(?:(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5]|0[0-9]{3,})(?:\.(?!$)|$)){4}")
+_IPV4 = re.compile(r"(?:0*(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:\.(?!$)|$)){4}")
 _HOSTNAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?")
 _LAST_LABEL = re.compile(r"(?:^|\.)([^.]+)\.?$")
 
@@ -190,10 +190,14 @@ def _check(text: str, start: int, end: int, legal: re.Pattern[str], what: str) -
 
 def _authority(text: str, start: int, end: int) -> tuple[str, int | None]:
     """Host and port; both absent where the authority is legal but names no server (`a_b.com:80`)."""
-    bad = _BAD_ESCAPE.search(text, start, end)
-    if bad is not None and "]" not in text[start:end]:
-        raise _Illegal("Malformed escape pair", bad.start())
-    registry = _REGISTRY.fullmatch(text, start, end) is not None
+    registry = True
+    for legal in (_SERVER, _REGISTRY) if text.startswith("]", start) else (_REGISTRY,):
+        match = legal.match(text, start, end)
+        stop = match.end() if match else start
+        bad = _BAD_ESCAPE.search(text, start, stop)
+        if bad is not None:
+            raise _Illegal("Malformed escape pair", bad.start())
+        registry = stop == end
     failure = _Illegal("Illegal character in authority", start)
     if _SERVER.fullmatch(text, start, end):
         try:

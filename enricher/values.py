@@ -19,8 +19,10 @@ class Refused(NamedTuple):
 Converted = str | Refused
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_INTEGER = re.compile(r"[+-]?\d+")
-_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?(\d+))?")
+#: Decimal digits of any script, as far as Java's 16 bits a character reach.
+_DIGIT = r"(?:(?![\U00010000-\U0010ffff])\d)"
+_INTEGER = re.compile(f"[+-]?{_DIGIT}+")
+_DECIMAL = re.compile(rf"[+-]?(?:{_DIGIT}+(?:\.{_DIGIT}*)?|\.{_DIGIT}+)(?:[eE][+-]?({_DIGIT}+))?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _DIMENSIONS = re.compile(r"([0-9]+)x([0-9]+)")
 #: Digits beyond which no number of a column can lie; Python refuses to read very long ones.
@@ -235,10 +237,12 @@ def _to_the_second(seconds: int) -> str:
 
 
 def parse_timestamp(formatted: str) -> int:
-    """Unix milliseconds of a column's text; ValueError for year 0, which Python does not know."""
+    """Unix milliseconds of a column's text; ValueError where it is none."""
     return _parse_seconds(formatted[:19]) * 1000 + int(formatted[20:])
 
 
 @lru_cache(maxsize=8192)
 def _parse_seconds(formatted: str) -> int:
-    return int(datetime.fromisoformat(formatted).replace(tzinfo=UTC).timestamp())
+    cycles, year = divmod(int(formatted[:4]) - 2000, 400)
+    moment = datetime.fromisoformat(f"{2000 + year}{formatted[4:]}").replace(tzinfo=UTC)
+    return int(moment.timestamp()) + cycles * _YEARS_400
