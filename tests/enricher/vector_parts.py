@@ -242,7 +242,11 @@ def pii_event(row: Vector) -> None:
     values[INDEX["v_etl"]] = "sce-test-suite-1.0.0"
     draft = Draft(values, {}, CollectorPayload())
     if row["expected"].get("event", "") is None:
-        assert pii.enrich(draft, pii.State((), lambda text: text, "SHA-256", True, False)) is None
+        strategy = {"pseudonymize": {"hashFunction": "SHA-256", "salt": "s"}}
+        config = pii.Config.model_validate(
+            {"pii": [{"pojo": {"field": "user_id"}}], "strategy": strategy, "emitEvent": True}
+        )
+        assert pii.enrich(draft, pii.prepare(config, Resources(Path(), Path()))) is None
         return
     made = pii.identification(draft, [pii.Change("user_id", "u", "hash")], "SHA-256")
     for name, wanted in row["expected"].items():
