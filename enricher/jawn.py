@@ -131,7 +131,7 @@ class _Scanner:
         kind = self._text[place + 1]
         if kind == "u":
             if _HEX.match(self._text, place + 2) is None:
-                self._die(place, "expected valid unicode escape") if self._text[place + 5] else None
+                self._die(place + 2, "expected valid unicode escape") if self._text[place + 5] else None
             return place + 6
         if kind not in '"\\/bfnrt':
             self._die(place, f"illegal escape sequence (\\{kind})", 1)
