@@ -14,12 +14,14 @@ import pytest
 
 from tests.e2e.expectation import (
     ANONYMOUS_ID,
+    KNOWN,
     concerns,
     differences,
     expected_events,
     has_long_text,
     long_texts,
     problem_schema,
+    refuses_all,
 )
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.replay import Answer, send, source_address
@@ -89,13 +91,17 @@ def _bad(pipeline: Pipeline) -> list[str]:
 @pytest.mark.parametrize("recorded", RECORDED)
 def test_request_becomes_what_it_must(recorded: dict[str, Any], outcome: Outcome) -> None:
     expect, answer = recorded["expect"], outcome.answers[recorded["id"]]
+    assert expect.keys() <= KNOWN, f"nothing reads {expect.keys() - KNOWN}"
     if expect.get("not_a_tracker_request"):
+        assert answer.status < 500
         return
     assert answer.status == expect["status"]
     _check_cors(recorded["request"], answer, preflight=bool(expect.get("preflight")))
     if expect.get("anonymous"):
         assert answer.header("set-cookie") is None
-    for event in expected_events(expect):
+    events = expected_events(expect)
+    assert len(events) == expect["n_events"]
+    for event in events:
         _check_event(event, recorded, outcome)
     for problem in expect.get("problems") or []:
         _check_problem(problem, outcome.bad_rows_of(recorded))
@@ -114,12 +120,16 @@ def _check_cors(request: Mapping[str, Any], answer: Answer, *, preflight: bool) 
 
 def _check_event(event: dict[str, Any], recorded: Mapping[str, Any], outcome: Outcome) -> None:
     bad_rows, address = outcome.bad_rows_of(recorded), outcome.addresses[recorded["id"]]
-    if any(concerns(event, problem) for problem in recorded["expect"].get("problems") or []):
-        assert bad_rows, f"no bad row for {event}"
-        return
+    problems = recorded["expect"].get("problems") or []
     again = outcome.sent_ids[event.get("event_id", "")] > 1
     ignore = _OF_THE_DELIVERY if again else frozenset()
     rows = rows_of(outcome.rows, event, address)
+    if any(map(refuses_all, problems)):
+        assert not rows
+    if not rows and any(concerns(event, problem) for problem in problems):
+        mark = event.get("event_id", address)
+        assert any(mark in text.lower() for text in bad_rows), f"no bad row for {event}"
+        return
     if not rows and has_long_text(event):
         assert any("longer than maximum allowed size" in text for text in bad_rows)
         rows, ignore = rows_of(outcome.failed, event, address), ignore | long_texts(event)
