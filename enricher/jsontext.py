@@ -1,7 +1,7 @@
 """JSON texts of trackers: strict, number literals kept, bounded in depth, fast where the text is plain.
 
-The fast way is a proof, not a guess: what ujson read is written again, and where the result is the very same
-text, the text was canonical JSON and nothing that ujson forgives can hide in it. Everything else takes the strict way.
+The fast way is a proof, not a guess: what msgspec read is written again, and where the result is the very same
+text, the text was canonical and no number lost a digit. Everything else takes the strict way.
 """
 
 import json
@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any, NamedTuple, NoReturn
 
+import msgspec
 import ujson
 
 from enricher.jawn import complaint
@@ -50,12 +51,15 @@ def parse(text: str, max_depth: int) -> Document | NotJson:
             return problem
         levels = max_depth
     try:
-        value = ujson.loads(text)
-        if _write(value) == text and _prints_raw(text):
+        value = _decode(text)
+        if _encode(value) == text.encode() and _prints_raw(text):
             return Document(value, value, True, levels)
-    except (ValueError, OverflowError, UnicodeError):
+    except ValueError:
         pass
     return _parse_strictly(text, levels)
+
+
+_decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
 
 def render(value: Any, *, literals: bool = False) -> str:

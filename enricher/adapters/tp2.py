@@ -2,19 +2,27 @@
 
 from typing import Any
 
-import ujson
+import msgspec
 
 from enricher import jsontext
 from enricher.adapters.contract import Adapted, Envelope, InputData, Limits, NotIglu, NotJson, Parameters, Refusal
 from enricher.mending import untouched
 from enricher.request import Request
-from enricher.selfdescribing import self_describing
+from enricher.selfdescribing import SelfDescribing, self_describing, uri_problem
 from shared.schema import SchemaCriterion
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """What all official trackers send: nothing but texts, so that no number has a literal to be kept."""
+
+    schema: str
+    data: list[Parameters]
+
+
+_usual_body = msgspec.json.Decoder(Body).decode
 
 PAYLOAD_DATA = SchemaCriterion("com.snowplowanalytics.snowplow", "payload_data", "jsonschema", 1, 0)
 
-_TEXTS = frozenset((str,))
-_CONTROLS = bytes(range(32))
 _CONTENT_TYPES = ("application/json", "application/json; charset=utf-8", "application/json; charset=UTF-8")
 _EXPECTED = f"expected one of {', '.join(_CONTENT_TYPES)}"
 
@@ -27,12 +35,9 @@ def adapt(request: Request, limits: Limits) -> Adapted:
         return refusal
     if body is None:
         return [dict(request.query)]
-    value = _parse(body, limits)
-    if isinstance(value, jsontext.NotJson):
-        return Refusal((NotJson("body", body, value.message),))
-    document = self_describing(value)
-    if isinstance(document, str):
-        return Refusal((NotIglu(value, document),))
+    document = _usual(body) or _open(body, limits)
+    if isinstance(document, Refusal):
+        return document
     data = document.data
     return Envelope(document.uri, data, PAYLOAD_DATA, lambda: _merge(data, dict(request.query)))
 
@@ -68,31 +73,26 @@ def accepted(content_type: str) -> bool:
     )
 
 
-def _parse(body: str, limits: Limits) -> Any:
-    """ujson forgives control characters and odd numbers: without either its result can be trusted."""
+def _usual(body: str) -> SelfDescribing | None:
     try:
-        value = None if _has_controls(body) else ujson.loads(body)
+        events = _usual_body(body)
     except ValueError:
-        value = None
-    if value is not None and _holds_only_texts(value):
-        return value
+        return None
+    return SelfDescribing(events.schema, events.data) if uri_problem(events.schema) is None else None
+
+
+def _open(body: str, limits: Limits) -> SelfDescribing | Refusal:
+    """The long way, for numbers and for everything that is wrong."""
+    value = _parse(body, limits)
+    if isinstance(value, jsontext.NotJson):
+        return Refusal((NotJson("body", body, value.message),))
+    document = self_describing(value)
+    return Refusal((NotIglu(value, document),)) if isinstance(document, str) else document
+
+
+def _parse(body: str, limits: Limits) -> Any:
     document = jsontext.parse(body, limits.json_depth)
     if isinstance(document, jsontext.NotJson):
         mended = limits.mend(body)
         return document if mended == body else _parse(mended, limits._replace(mend=untouched))
     return document.value
-
-
-def _has_controls(text: str) -> bool:
-    encoded = text.encode("utf-8", "replace")
-    return len(encoded.translate(None, _CONTROLS)) != len(encoded)
-
-
-def _holds_only_texts(value: Any) -> bool:
-    """Whether this is `{schema, data: [{…: text}]}` and nothing else, so that no number can be in the text."""
-    if type(value) is not dict or len(value) != 2 or type(value.get("schema")) is not str:
-        return False
-    events = value.get("data")
-    if type(events) is not list:
-        return False
-    return all(type(event) is dict and _TEXTS.issuperset(map(type, event.values())) for event in events)
