@@ -128,7 +128,8 @@ def _pipeline_options(options: EnricherSection) -> Options:
 
 def _work_limits(options: EnricherSection) -> WorkLimits:
     chunk = ChunkLimits(options.enriched.events_per_message, options.enriched.bytes_per_message)
-    return WorkLimits(chunk, options.enriched.age_ms, options.held_bytes, options.publishes_in_flight)
+    publishes = options.publishes_in_flight
+    return WorkLimits(chunk, options.enriched.age_ms, options.held_bytes, publishes, options.prefetch)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,16 @@ _Steps = Generator[Query, Any, Outcome]
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:
-    """chunk: of one message. age_ms: of the oldest event that waits. held_bytes: of raw messages not yet acked."""
+    """chunk: of one message. age_ms: of the oldest event that waits. held_bytes: of raw messages not yet acked.
+
+    prefetch: raw messages that the stream lends before it wants acks.
+    """
 
     chunk: ChunkLimits
     age_ms: int
     held_bytes: int
     publishes: int
+    prefetch: int
 
 
 class Worker:
@@ -157,8 +161,13 @@ class Worker:
         if not self._batch.deliveries:
             self._batch.since_ms = self._clock()
         self._batch.add(delivery, outcome, self._clock())
-        if len(self._batch.enriched) >= chunk.events or self._batch.bytes >= chunk.bytes:
+        full = len(self._batch.enriched) >= chunk.events or self._batch.bytes >= chunk.bytes
+        if full or self._holds_half_of_what_is_lent():
             self._flush(tasks)
+
+    def _holds_half_of_what_is_lent(self) -> bool:
+        """Small messages: the stream would run dry, and a fuller chunk never come."""
+        return 2 * len(self._batch.deliveries) >= self._limits.prefetch
 
     # ---- publishing -----------------------------------------------------------------------------------------------
 

@@ -91,7 +91,9 @@ class Bench:
             Pipeline(self.resolver.cached, lambda: enrichments, Options(PROCESSOR)),
             Answers(self.resolver, askers or {}, patience, self.metrics),
             patience,
-            WorkLimits(**{"chunk": CHUNK, "age_ms": 20, "held_bytes": 1_000_000, "publishes": 2, **limits}),
+            WorkLimits(
+                **{"chunk": CHUNK, "age_ms": 20, "held_bytes": 1_000_000, "publishes": 2, "prefetch": 100, **limits}
+            ),
             now_ms,
             self.metrics,
         )
@@ -127,6 +129,12 @@ async def test_a_chunk_does_not_wait_for_company() -> None:
     bench = Bench(chunk=ChunkLimits(500, 2_000_000))
     await bench.run(deliveries(1), bench.done(1))
     assert len(bench.published("enriched")) == 1
+
+
+async def test_a_chunk_that_the_stream_will_not_fill_is_not_waited_for() -> None:
+    bench = Bench(chunk=ChunkLimits(500, 2_000_000), age_ms=3_600_000, prefetch=4)
+    await bench.run(deliveries(4), bench.done(4))
+    assert [chunk.headers["events"] for chunk in bench.published("enriched")] == [2, 2]
 
 
 async def test_a_large_message_becomes_even_chunks() -> None:
