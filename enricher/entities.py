@@ -1,15 +1,15 @@
 """Self-describing events, contexts and derived contexts: opened, validated each alone, written in canonical form.
 
-Generators: what they yield is a schema that is not cached, what they are sent is its Resolution.
+Plain functions of what is known: one that meets an unknown schema raises, and is called again once it is known.
 """
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from enricher import base64url, jsontext
-from enricher.enrichments.contract import Entity, Query
+from enricher.enrichments.contract import Entity
 from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution
 from enricher.selfdescribing import SelfDescribing, matches, self_describing
 from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
@@ -18,6 +18,33 @@ from shared.schema import SchemaCriterion
 
 #: What is known of a schema without asking anybody: Resolver.cached.
 Cached = Callable[[str], Resolution | None]
+
+
+class UnknownSchema(Exception):
+    """Somebody must be asked for the schema of this Iglu URI before the same call can succeed."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.uri = uri
+
+
+class Schemas(dict[str, Resolution]):
+    """Resolutions by Iglu URI, the same for everything inside one raw message. Answers are put in by who asked.
+
+    Looking up a URI that is neither here nor cached raises UnknownSchema.
+    """
+
+    def __init__(self, cached: Cached) -> None:
+        super().__init__()
+        self._cached = cached
+
+    def __missing__(self, uri: str) -> Resolution:
+        resolution = self._cached(uri)
+        if resolution is None:
+            raise UnknownSchema(uri)
+        self[uri] = resolution
+        return resolution
+
 
 UNSTRUCT_EVENT = SchemaCriterion("com.snowplowanalytics.snowplow", "unstruct_event", "jsonschema", 1, 0)
 CONTEXTS = SchemaCriterion("com.snowplowanalytics.snowplow", "contexts", "jsonschema", 1, 0)
@@ -46,56 +73,45 @@ def sent_text(parameters: Mapping[str, str | None], encoded: str, plain: str) ->
     return parameters.get(plain) if value is None else base64url.decode(value)
 
 
-def check_event(text: str, cached: Cached, max_depth: int) -> Generator[Query, Resolution, Checked]:
+def check_event(text: str, schemas: Schemas, max_depth: int) -> Checked:
     """The text of `ue_pr` or `ue_px`."""
     checked = Checked()
-    opened = yield from _open("unstruct", text, UNSTRUCT_EVENT, cached, max_depth, checked)
+    opened = _open("unstruct", text, UNSTRUCT_EVENT, schemas, max_depth, checked)
     if opened is None:
         return checked
     document, data, exact = opened
-    yield from _check("unstruct", [data], [exact], document, cached, checked)
+    _check("unstruct", [data], [exact], document, schemas, checked)
     if checked.entities:
         as_sent = _as_sent(document, text, _EVENT_HEAD, [data], checked)
         checked.text = as_sent or event_text(checked.entities[0])
     return checked
 
 
-def check_contexts(text: str, cached: Cached, max_depth: int) -> Generator[Query, Resolution, Checked]:
+def check_contexts(text: str, schemas: Schemas, max_depth: int) -> Checked:
     """The text of `co` or `cx`: an invalid entity is left out, its siblings stay."""
     checked = Checked()
-    opened = yield from _open("contexts", text, CONTEXTS, cached, max_depth, checked)
+    opened = _open("contexts", text, CONTEXTS, schemas, max_depth, checked)
     if opened is None:
         return checked
     document, data, exact = opened
-    yield from _check("contexts", data, exact, document, cached, checked)
+    _check("contexts", data, exact, document, schemas, checked)
     head = f'{{"schema":"{document.value["schema"]}","data":'
     as_sent = _as_sent(document, text, head, data, checked)
     checked.text = _CONTEXTS_HEAD + as_sent[len(head) :] if as_sent else contexts_text(checked.entities)
     return checked
 
 
-def conform(entities: Iterable[Entity], cached: Cached) -> bool:
-    """Whether all are known to be valid as they are: nearly always so, and cheaper to see than `recheck`."""
-    for entity in entities:
-        resolution = cached(entity.schema)
-        if resolution is None or isinstance(resolution, (NotResolved, InvalidSchema)):
-            return False
-        if resolution.superseded_by is not None or resolution.reports(entity.data):
-            return False
-    return True
-
-
-def recheck(source: str, entities: Iterable[Entity], cached: Cached) -> Generator[Query, Resolution, Checked]:
+def recheck(source: str, entities: Sequence[Entity], schemas: Schemas) -> Checked:
     """Entities that enrichments made or changed."""
     checked = Checked()
     for entity in entities:
-        resolution = cached(entity.schema)
+        resolution = schemas.get(entity.schema)
         if resolution is None:
             found = self_describing({"schema": entity.schema, "data": entity.data})
             if isinstance(found, str):
                 checked.violations.append(NotIglu(source, {"schema": entity.schema, "data": entity.data}, found))
                 continue
-            resolution = yield Query("schema", entity.schema)
+            resolution = schemas[entity.schema]
         _judge(source, entity, resolution, None, checked)
     return checked
 
@@ -104,8 +120,8 @@ Opened = tuple[jsontext.Document, Any, Any]
 
 
 def _open(
-    source: str, text: str, criterion: SchemaCriterion, cached: Cached, max_depth: int, checked: Checked
-) -> Generator[Query, Resolution, Opened | None]:
+    source: str, text: str, criterion: SchemaCriterion, schemas: Schemas, max_depth: int, checked: Checked
+) -> Opened | None:
     """The data inside a valid wrapper, plain and with number literals, or None and why."""
     document = jsontext.parse(text, max_depth)
     if isinstance(document, jsontext.NotJson):
@@ -118,10 +134,7 @@ def _open(
     if not matches(criterion, wrapper.uri):
         checked.violations.append(CriterionMismatch(source, wrapper.uri, criterion.text, wrapper.data))
         return None
-    resolution = cached(wrapper.uri)
-    if resolution is None:
-        resolution = yield Query("schema", wrapper.uri)
-    invalid = judge(source, wrapper, resolution, document.levels)
+    invalid = judge(source, wrapper, schemas[wrapper.uri], document.levels)
     if invalid is not None:
         checked.violations.append(invalid)
         return None
@@ -129,18 +142,18 @@ def _open(
 
 
 def _check(
-    source: str, values: list[Any], exact: list[Any], document: jsontext.Document, cached: Cached, checked: Checked
-) -> Generator[Query, Resolution, None]:
+    source: str, values: list[Any], exact: list[Any], document: jsontext.Document, schemas: Schemas, checked: Checked
+) -> None:
     """Entities as the tracker sent them, each alone."""
     for position, value in enumerate(values):
         uri = value.get("schema") if isinstance(value, dict) else None
-        resolution = cached(uri) if isinstance(uri, str) else None
+        resolution = schemas.get(uri) if isinstance(uri, str) else None
         if resolution is None or "data" not in value:
             found = self_describing(value)
             if isinstance(found, str):
                 checked.violations.append(NotIglu(source, value, found))
                 continue
-            resolution = yield Query("schema", found.uri)
+            resolution = schemas[found.uri]
         text = None if document.exact is document.value else _literal_text(exact[position])
         _judge(source, Entity(value["schema"], value["data"], text), resolution, document.levels, checked)
 
@@ -153,8 +166,7 @@ def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | No
     if isinstance(resolution, (NotResolved, InvalidSchema)):
         checked.violations.append(Invalid(source, entity.schema, resolution, entity.data))
         return
-    reports = resolution.reports(entity.data, levels)
-    if reports:
+    if not resolution.conforms(entity.data, levels) and (reports := resolution.judge(entity.data)):
         checked.violations.append(Invalid(source, entity.schema, reports, entity.data))
         return
     if resolution.superseded_by is None:
@@ -176,7 +188,9 @@ def judge(source: str, sent: SelfDescribing, resolution: Resolution, levels: int
     """Whether the data conforms to what its URI resolved to. levels: at most so many it has, where that is known."""
     if isinstance(resolution, (NotResolved, InvalidSchema)):
         return Invalid(source, sent.uri, resolution, sent.data)
-    reports = resolution.reports(sent.data, levels)
+    if resolution.conforms(sent.data, levels):
+        return None
+    reports = resolution.judge(sent.data)
     return Invalid(source, sent.uri, reports, sent.data) if reports else None
 
 

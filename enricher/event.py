@@ -5,19 +5,18 @@
 3 check: what enrichments attached or changed, and the length of every column
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from enricher import attributes, limits, mapping
 from enricher.badrows import BadRows
-from enricher.enrichments.contract import Draft, Enrichment, Entity, Failure, Patch, Query
+from enricher.enrichments.contract import Answer, Draft, Enrichment, Entity, Failure, Patch, Query
 from enricher.entities import (
-    Cached,
     Checked,
+    Schemas,
     check_contexts,
     check_event,
-    conform,
     contexts_text,
     event_text,
     recheck,
@@ -30,8 +29,6 @@ from shared.event import INDEX
 
 _CONTEXTS, _UNSTRUCT, _DERIVED = INDEX["contexts"], INDEX["unstruct_event"], INDEX["derived_contexts"]
 
-Questions = Generator[Query, Any, None]
-
 
 @dataclass(slots=True)
 class Event:
@@ -41,11 +38,11 @@ class Event:
     """
 
     draft: Draft
-    sent: list[Violation] = field(default_factory=list)
-    errors: list[EnrichmentError] = field(default_factory=list)
-    made: list[Violation] = field(default_factory=list)
-    infos: list[Entity] = field(default_factory=list)
-    side_events: list[dict[str, str]] = field(default_factory=list)
+    sent: Sequence[Violation] = ()
+    errors: Sequence[EnrichmentError] = ()
+    made: Sequence[Violation] = ()
+    infos: Sequence[Entity] = ()
+    side_events: Sequence[Mapping[str, str]] = ()
     event_changed: bool = False
     contexts_changed: bool = False
     dropped: bool = False
@@ -59,71 +56,97 @@ class Event:
 
 
 def map_parameters(
-    event: Event, impossible: Sequence[AtomicError], cached: Cached, max_depth: int, mend: Mend = untouched
-) -> Questions:
-    """`impossible`: what is already wrong with the request's own values."""
+    event: Event, impossible: Sequence[AtomicError], schemas: Schemas, max_depth: int, mend: Mend = untouched
+) -> None:
+    """`impossible`: what is already wrong with the request's own values.
+
+    Raises UnknownSchema before anything is changed.
+    """
     draft = event.draft
+    text = sent_text(draft.parameters, "ue_px", "ue_pr")
+    inner = None if text is None else check_event(mend(text), schemas, max_depth)
+    text = sent_text(draft.parameters, "cx", "co")
+    contexts = None if text is None else check_contexts(mend(text), schemas, max_depth)
     errors = [*impossible, *mapping.apply(draft.parameters, draft.values)]
     if errors:
-        event.sent.append(AtomicErrors(tuple(errors)))
-    text = sent_text(draft.parameters, "ue_px", "ue_pr")
-    if text is not None:
-        checked = yield from check_event(mend(text), cached, max_depth)
-        _take_event(event, checked, event.sent)
-    text = sent_text(draft.parameters, "cx", "co")
-    if text is not None:
-        checked = yield from check_contexts(mend(text), cached, max_depth)
-        _take_contexts(event, checked, event.sent)
+        event.sent = (AtomicErrors(tuple(errors)),)
+    if inner is not None:
+        _take_event(event, inner)
+        event.sent = (*event.sent, *inner.violations)
+    if contexts is not None:
+        _take_contexts(event, contexts)
+        event.sent = (*event.sent, *contexts.violations)
 
 
-def _take_event(event: Event, checked: Checked, violations: list[Violation]) -> None:
+def _take_event(event: Event, checked: Checked) -> None:
     event.draft.event = checked.entities[0] if checked.entities else None
     event.draft.values[_UNSTRUCT] = checked.text
-    event.infos += checked.infos
-    violations += checked.violations
+    event.infos = (*event.infos, *checked.infos)
 
 
-def _take_contexts(event: Event, checked: Checked, violations: list[Violation]) -> None:
+def _take_contexts(event: Event, checked: Checked) -> None:
     event.draft.contexts = checked.entities
     event.draft.values[_CONTEXTS] = checked.text
-    event.infos += checked.infos
-    violations += checked.violations
+    event.infos = (*event.infos, *checked.infos)
 
 
 # ---- phase 2 ------------------------------------------------------------------------------------------------------
 
 
-def enrich(event: Event, enrichments: Sequence[Enrichment]) -> Questions:
-    for attribute in attributes.BUILT_IN:
-        failure = attribute(event.draft)
+class Pending(NamedTuple):
+    """An enrichment that goes on once its question is answered."""
+
+    enrichment: Enrichment
+    query: Query
+
+
+def attribute(event: Event) -> None:
+    """What every event gets without being configured."""
+    for fill in attributes.BUILT_IN:
+        failure = fill(event.draft)
         if failure is not None:
             _report(event, None, (failure,))
+
+
+def enrich(event: Event, enrichments: Iterator[Enrichment]) -> Pending | None:
+    """Go on through the enrichments, up to one that asks something, to the end, or until one drops the event."""
+    draft = event.draft
     for enrichment in enrichments:
         if enrichment.ask is None:
-            patch = enrichment.enrich(event.draft, enrichment.state)
+            patch = enrichment.enrich(draft, enrichment.state)
         else:
-            query = enrichment.ask(event.draft, enrichment.state)
-            answer = None if query is None else (yield query)
-            patch = enrichment.enrich(event.draft, enrichment.state, answer)
+            query = enrichment.ask(draft, enrichment.state)
+            if query is not None:
+                return Pending(enrichment, query)
+            patch = enrichment.enrich(draft, enrichment.state, None)
         if patch is not None:
             _apply(event, enrichment, patch)
-            if patch.drop:
-                return
+            if event.dropped:
+                return None
+    return None
+
+
+def settle(event: Event, enrichment: Enrichment, answer: Answer) -> None:
+    """Finish the enrichment that asked."""
+    patch = enrichment.enrich(event.draft, enrichment.state, answer)
+    if patch is not None:
+        _apply(event, enrichment, patch)
 
 
 def _apply(event: Event, enrichment: Enrichment, patch: Patch) -> None:
+    fields, contexts, failures, drop, inner, entities, derived, side_events, _ = patch
     draft = event.draft
-    for column, text in patch.fields.items():
+    for column, text in fields.items():
         draft.values[INDEX[column]] = text
-    if patch.contexts or patch.derived is not None:
-        draft.derived = (*patch.contexts, *(draft.derived if patch.derived is None else patch.derived))
-    if patch.failures:
-        _report(event, enrichment, patch.failures)
-    if patch.event is not None or patch.entities is not None:
+    if contexts or derived is not None:
+        draft.derived = (*contexts, *(draft.derived if derived is None else derived))
+    if failures:
+        _report(event, enrichment, failures)
+    if inner is not None or entities is not None:
         _replace(event, patch)
-    if patch.side_events:
-        event.side_events += map(dict, patch.side_events)
-    event.dropped = patch.drop
+    if side_events:
+        event.side_events = (*event.side_events, *side_events)
+    event.dropped = drop
 
 
 def _replace(event: Event, patch: Patch) -> None:
@@ -145,26 +168,31 @@ def _report(event: Event, enrichment: Enrichment | None, failures: Sequence[Fail
 # ---- phase 3 ------------------------------------------------------------------------------------------------------
 
 
-def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, cached: Cached) -> Questions:
-    """Derived contexts first, then lengths, then what enrichments replaced."""
+def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, schemas: Schemas) -> None:
+    """Derived contexts first, then lengths, then what enrichments replaced.
+
+    Raises UnknownSchema before anything is changed.
+    """
     draft = event.draft
-    if draft.derived and not conform(draft.derived, cached):
-        checked = yield from recheck("derived_contexts", draft.derived, cached)
-        draft.derived = checked.entities
-        event.made += checked.violations
-        event.infos += checked.infos
-    too_long = [] if accept_long else lengths.violations(draft.values)
+    derived = recheck("derived_contexts", draft.derived, schemas) if draft.derived else None
+    inner = recheck("unstruct", [draft.event], schemas) if event.event_changed and draft.event is not None else None
+    contexts = recheck("contexts", draft.contexts, schemas) if event.contexts_changed else None
+    if derived is not None:
+        draft.derived = derived.entities
+        event.infos = (*event.infos, *derived.infos)
+        event.made = derived.violations
+    too_long = () if accept_long else lengths.violations(draft.values)
     if too_long:
-        event.made.append(AtomicErrors(tuple(too_long)))
+        event.made = (*event.made, AtomicErrors(tuple(too_long)))
         limits.clear(draft.values, too_long)
-    if event.event_changed and draft.event is not None:
-        checked = yield from recheck("unstruct", [draft.event], cached)
-        checked.text = event_text(checked.entities[0]) if checked.entities else ""
-        _take_event(event, checked, event.made)
-    if event.contexts_changed:
-        checked = yield from recheck("contexts", draft.contexts, cached)
-        checked.text = contexts_text(checked.entities)
-        _take_contexts(event, checked, event.made)
+    if inner is not None:
+        inner.text = event_text(inner.entities[0]) if inner.entities else ""
+        _take_event(event, inner)
+        event.made = (*event.made, *inner.violations)
+    if contexts is not None:
+        contexts.text = contexts_text(contexts.entities)
+        _take_contexts(event, contexts)
+        event.made = (*event.made, *contexts.violations)
 
 
 def conclude(event: Event, rows: BadRows) -> None:

@@ -6,15 +6,15 @@ that a worker drives it with sockets and a test with a dict.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from enricher import attributes
 from enricher.adapters import ADAPTERS
 from enricher.adapters.contract import Envelope, InputData, Limits, Message, Parameters, Refusal
 from enricher.badrows import BadRow, BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Query
-from enricher.entities import Cached, judge, uris
-from enricher.event import Event, check, conclude, enrich, map_parameters
+from enricher.entities import Cached, Schemas, UnknownSchema, judge, uris
+from enricher.event import Event, attribute, check, conclude, enrich, map_parameters, settle
 from enricher.iglu.contract import Resolution
 from enricher.limits import AtomicLimits
 from enricher.mapping import AtomicError
@@ -81,11 +81,13 @@ class _Batch(NamedTuple):
     message_id: str
     etl_tstamp: str
     enrichments: Sequence[Enrichment]
+    schemas: Schemas
     rows: BadRows
     outcome: Outcome
 
 
 _Questions = Generator[Query, Any, None]
+_Result = TypeVar("_Result")
 
 
 class Pipeline:
@@ -100,7 +102,8 @@ class Pipeline:
     def process(self, body: bytes, message_id: str, etl_ms: int) -> Generator[Query, Any, Outcome]:
         """`message_id`: a UUID; missing event ids derive from it. `etl_ms`: when the message is processed."""
         rows = BadRows(self._options.processor, etl_ms, self._options.max_bytes)
-        batch = _Batch(message_id, format_timestamp(etl_ms), self._enrichments(), rows, Outcome())
+        schemas = Schemas(self._cached)
+        batch = _Batch(message_id, format_timestamp(etl_ms), self._enrichments(), schemas, rows, Outcome())
         for position, payload in enumerate(decode(body)):
             batch.outcome.payloads += 1
             try:
@@ -115,7 +118,10 @@ class Pipeline:
             batch.outcome.bad += [batch.rows.format_violation(violation, payload.record) for violation in request]
             batch.outcome.refused += len(request)
             return
-        events = yield from self._adapt(request)
+        try:
+            events = self._adapt(request, batch.schemas)
+        except UnknownSchema as unknown:
+            events = yield from _learn(unknown, batch.schemas, lambda: self._adapt(request, batch.schemas))
         if isinstance(events, tuple):
             batch.outcome.bad.append(batch.rows.refusal(request, events))
             batch.outcome.refused += 1
@@ -129,8 +135,8 @@ class Pipeline:
             except Exception as bug:  # noqa: BLE001 - a bug on one event's way costs that event, not its siblings
                 batch.outcome.bad.append(batch.rows.generic_error(bug, request.payload.record))
 
-    def _adapt(self, request: Request) -> Generator[Query, Any, list[Parameters] | tuple[Message | Violation, ...]]:
-        """The events of a request, or why there are none."""
+    def _adapt(self, request: Request, schemas: Schemas) -> list[Parameters] | tuple[Message | Violation, ...]:
+        """The events of a request, or why there are none. Raises UnknownSchema."""
         adapter = ADAPTERS.get((request.vendor, request.version))
         if adapter is None:
             pair = f"{request.vendor}/{request.version}"
@@ -140,23 +146,37 @@ class Pipeline:
             return adapted.messages
         if not isinstance(adapted, Envelope):
             return adapted
-        resolution = self._cached(adapted.schema)
-        if resolution is None:
-            resolution = yield Query("schema", adapted.schema)
-        violation = _envelope_violation(adapted, resolution)
+        violation = _envelope_violation(adapted, schemas[adapted.schema])
         return adapted.events() if violation is None else (violation,)
 
     def _event(self, draft: Draft, request: Request, event_id: str, batch: _Batch) -> _Questions:
-        event, options = Event(draft), self._options
-        yield from map_parameters(event, _impossible(draft), self._cached, options.json_depth, options.mend)
+        event, impossible = Event(draft), _impossible(draft)
+        try:
+            self._map(event, impossible, batch)
+        except UnknownSchema as unknown:
+            yield from _learn(unknown, batch.schemas, lambda: self._map(event, impossible, batch))
         draft.values[_EVENT_ID] = draft.values[_EVENT_ID] or uuid5(batch.message_id, event_id)
-        yield from enrich(event, batch.enrichments)
+        attribute(event)
+        enrichments = iter(batch.enrichments)
+        while (pending := enrich(event, enrichments)) is not None:
+            settle(event, pending.enrichment, (yield pending.query))
+            if event.dropped:
+                break
         if event.dropped:
             batch.outcome.dropped += 1
             return
-        yield from check(event, options.lengths, options.accept_long, self._cached)
+        try:
+            self._check(event, batch)
+        except UnknownSchema as unknown:
+            yield from _learn(unknown, batch.schemas, lambda: self._check(event, batch))
         conclude(event, batch.rows)
         self._sort(event, request, batch)
+
+    def _map(self, event: Event, impossible: Sequence[AtomicError], batch: _Batch) -> None:
+        map_parameters(event, impossible, batch.schemas, self._options.json_depth, self._options.mend)
+
+    def _check(self, event: Event, batch: _Batch) -> None:
+        check(event, self._options.lengths, self._options.accept_long, batch.schemas)
 
     def _sort(self, event: Event, request: Request, batch: _Batch) -> None:
         """Only the first phase that found something is in the bad row; the failed event carries everything."""
@@ -189,6 +209,16 @@ class Pipeline:
                 values[INDEX[column]] = text
             batch.outcome.enriched.append(Line(tsv.encode(values), *uris(values)))
             batch.outcome.side += 1
+
+
+def _learn(unknown: UnknownSchema, schemas: Schemas, again: Callable[[], _Result]) -> Generator[Query, Any, _Result]:
+    """Ask for schemas until the call that missed them succeeds."""
+    while True:
+        schemas[unknown.uri] = yield Query("schema", unknown.uri)
+        try:
+            return again()
+        except UnknownSchema as another:
+            unknown = another
 
 
 def _envelope_violation(envelope: Envelope, resolution: Resolution) -> Violation | None:

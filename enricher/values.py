@@ -203,7 +203,7 @@ def dimensions(text: str) -> tuple[str, str] | Refused:
 def timestamp(text: str) -> Converted:
     """Unix milliseconds into `yyyy-MM-dd HH:mm:ss.SSS`, UTC; only the years 0 to 9999 fit a warehouse."""
     if len(text) == 13 and text.isascii() and text.isdigit():
-        return format_timestamp(int(text))
+        return f"{_to_the_second(int(text[:10]))}.{text[10:]}"
     if _INTEGER.fullmatch(text) is None or len(text) > _LONGEST_INTEGER:
         return _NOT_MILLISECONDS
     milliseconds = int(text)

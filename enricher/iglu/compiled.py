@@ -23,7 +23,11 @@ MAX_JSON_DEPTH: Final = 50
 
 
 class CompiledSchema:
-    """Implements contract.Schema. `max_depth`: levels of an instance, leaves included, beyond which it is invalid."""
+    """Implements contract.Schema.
+
+    max_depth: levels of an instance, leaves included, beyond which it is invalid. fast: False where jsonschema alone
+    can judge, at a hundred times the cost.
+    """
 
     def __init__(
         self, key: SchemaKey, document: JsonSchema, superseded_by: str | None = None, max_depth: int = MAX_JSON_DEPTH
@@ -34,22 +38,24 @@ class CompiledSchema:
         self.superseded_by: Final = superseded_by
         self._record_schema = prepared.record
         self._patterns = prepared.patterns
-        self._fast = _fast_engine(prepared.fast)
+        engine = _fast_engine(prepared.fast)
+        self.fast: Final = engine is not None
+        self._is_valid: Final = _never if engine is None else engine.is_valid
         self._record: Validator | None = None
         self._max_depth = max_depth
         self._valid_is_shallow = _deepest(prepared.record) <= max_depth
 
-    @property
-    def fast(self) -> bool:
-        """False where jsonschema alone can judge, at a hundred times the cost."""
-        return self._fast is not None
+    def conforms(self, instance: Any, levels: int | None = None) -> bool:
+        try:
+            valid = self._is_valid(instance)
+        except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
+            return False
+        if not valid or self._valid_is_shallow:
+            return valid
+        return (levels is not None and levels <= self._max_depth) or not deeper_than(instance, self._max_depth)
 
     def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
-        if self._fast is not None and _says_valid(self._fast, instance):
-            if self._valid_is_shallow or (levels is not None and levels <= self._max_depth):
-                return ()
-            return (TOO_DEEP,) if deeper_than(instance, self._max_depth) else ()
-        return self.judge(instance)
+        return () if self.conforms(instance, levels) else self.judge(instance)
 
     def judge(self, instance: Any) -> tuple[Report, ...]:
         """The verdict of jsonschema, without the fast engine."""
@@ -74,7 +80,7 @@ def compile_schema(
 
 def issues(document: Any) -> tuple[SchemaIssue, ...]:
     """What keeps a document from being a draft-4 schema; empty where it is one."""
-    if not _says_valid(_fast_metaschema(), document):
+    if not _is_plainly_a_schema(document):
         faults = translate(_record_engine()(Draft4Validator.META_SCHEMA).iter_errors(document), {})
         if faults:
             return tuple(SchemaIssue(fault.path, fault.message) for fault in faults)
@@ -118,10 +124,14 @@ def _deepest_array(schema: JsonSchema) -> float:
     return 1 + _deepest(items) if isinstance(items, dict) else inf
 
 
-def _says_valid(engine: jsonschema_rs.Draft4Validator, instance: Any) -> bool:
+def _never(_: Any) -> bool:
+    return False
+
+
+def _is_plainly_a_schema(document: Any) -> bool:
     try:
-        return engine.is_valid(instance)
-    except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
+        return _fast_metaschema().is_valid(document)
+    except (ValueError, OverflowError, RecursionError):
         return False
 
 
