@@ -105,9 +105,9 @@ class Run:
         stack.push_async_callback(warehouse.close)
         await patience(warehouse.prepare)
         columns = TableColumns(warehouse, self._table, documents, loader.max_schema_columns)
-        store = EventStore(warehouse, self._table, columns, patience, metrics)
-        limits, under_way = loader.batch, loader.inserts_in_flight
-        return Backfill(store, limits, under_way, self._check, stopping, self._rejects.add)
+        store = EventStore(warehouse, self._table, columns, patience, metrics, loader.inserts_in_flight)
+        under_way = loader.inserts_in_flight + 1
+        return Backfill(store, loader.batch, under_way, self._check, stopping, self._rejects.add)
 
     async def _file(self, backfill: Backfill, file: Path) -> Place:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -133,19 +133,19 @@ def _read(body: bytes, careful: bool) -> Chunk | None:
     flat = body.replace(b"\n", _BREAK).split(b"\t")
     if not _regular(flat) or not cells.sound(flat, _STRIDE):
         return None
+    given, derived, own = (flat[place::_STRIDE] for place in (_CONTEXTS, _DERIVED, _EVENT))
+    event_ids, fingerprints, collected = (flat[place::_STRIDE] for place in (_EVENT_ID, _FINGERPRINT, _COLLECTED))
+    atomic = _atomic(flat)
+    del flat  # its many thousand cells, before the collector of garbage visits them for every few hundred lists
     try:
-        contexts = entities.contexts(flat[_CONTEXTS::_STRIDE], careful)
-        for row, derived in zip(contexts, entities.contexts(flat[_DERIVED::_STRIDE], careful), strict=True):
-            row.extend(derived)
-        events = entities.events(flat[_EVENT::_STRIDE], careful)
+        contexts = entities.contexts(given, careful)
+        for row, more in zip(contexts, entities.contexts(derived, careful), strict=True):
+            row.extend(more)
+        events = entities.events(own, careful)
         context_keys, event_keys = _keys(chain.from_iterable(contexts)), _keys(filter(None, events))
     except entities.NotSelfDescribing:
         return None
-    event_ids, fingerprints = flat[_EVENT_ID::_STRIDE], flat[_FINGERPRINT::_STRIDE]
-    collected = flat[_COLLECTED::_STRIDE]
-    return Chunk(
-        body, _atomic(flat), contexts, events, context_keys, event_keys, event_ids, fingerprints, collected, []
-    )
+    return Chunk(body, atomic, contexts, events, context_keys, event_keys, event_ids, fingerprints, collected, [])
 
 
 def _regular(flat: Sequence[bytes]) -> bool:
@@ -158,7 +158,8 @@ def _atomic(flat: list[bytes]) -> list[bytes]:
     """The lines without their JSON columns; `flat` is used up."""
     for gone, place in enumerate((_DERIVED, _EVENT, _CONTEXTS)):
         del flat[place :: _STRIDE - gone]
-    return b"\t".join(flat).replace(b"\\", b"\\\\").split(_BREAK)
+    width, stride = WIDTH - 3, _STRIDE - 3
+    return [b"\t".join(flat[at : at + width]).replace(b"\\", b"\\\\") for at in range(0, len(flat), stride)]
 
 
 def _keys(found: Iterable[bytes]) -> frozenset[bytes]:

@@ -55,6 +55,8 @@ def without(chunk: Chunk, stored: frozenset[StoredEvent]) -> Chunk:
 
 def clashes(chunk: Chunk, stored: frozenset[StoredEvent]) -> int:
     """Rows whose event id is stored with another fingerprint: synthetic duplicates, which are kept."""
+    if not stored:
+        return 0
     ids = {event.event_id for event in stored}
     return sum(event.event_id in ids and event not in stored for event in _known_as(chunk))
 

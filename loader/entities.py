@@ -52,11 +52,9 @@ def events(column: Sequence[bytes], careful: bool = False) -> list[bytes]:
 
 def _regular(column: Sequence[bytes], start: bytes) -> bool:
     """Whether each filled cell is a wrapped array of entities, and no other array begins with one."""
-    text = b"\n".join((b"", *column, b""))
-    filled = len(column) - column.count(b"")
-    return (
-        text.count(b"\n" + start) == filled and text.count(b"}]}\n") == filled and text.count(b"[" + _ENTITY) == filled
-    )
+    filled = list(filter(None, column))
+    wrapped = all(cell.startswith(start) and cell.endswith(b"}]}") for cell in filled)
+    return wrapped and b"\n".join(filled).count(b"[" + _ENTITY) == len(filled)
 
 
 def _escaped(column: Sequence[bytes]) -> Sequence[bytes]:

@@ -38,7 +38,7 @@ class LoaderSection(Section):
     admin: AdminSettings = AdminSettings(port=8121)
     batch: BatchSettings = BatchSettings()
     inserts_in_flight: int = Field(default=2, ge=1)
-    """Inserts of one table at the same time; while all are busy, nothing more than the next batch is taken in."""
+    """Inserts of one table at the same time. Meanwhile the next one is made ready, and one more batch taken in."""
     prefetch: int = Field(default=100, ge=1, le=2_000)
     """Chunks of one queue that the loader holds unacknowledged; each has up to 2 MB."""
     max_schema_columns: int = Field(default=300, ge=0)

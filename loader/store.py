@@ -28,16 +28,26 @@ def divisions(rows: int, guilty: int | None) -> list[range]:
 
 
 class EventStore:
-    """Puts events into `events` or `events_failed`. One instance serves all batches of its table."""
+    """Puts events into `events` or `events_failed`. One instance serves all batches of its table.
+
+    inserts: most of them at the same time; what else is under way is made ready meanwhile.
+    """
 
     def __init__(
-        self, warehouse: Warehouse, table: TableName, columns: TableColumns, patience: Patience, metrics: LoaderMetrics
+        self,
+        warehouse: Warehouse,
+        table: TableName,
+        columns: TableColumns,
+        patience: Patience,
+        metrics: LoaderMetrics,
+        inserts: int,
     ) -> None:
         self._warehouse = warehouse
         self._table: TableName = table
         self._columns = columns
         self._patience = patience
         self._metrics = metrics
+        self._room = asyncio.Semaphore(inserts)
         self._log = logger("loader")
 
     async def put(self, chunks: Sequence[Chunk]) -> list[bytes]:
@@ -102,8 +112,9 @@ class EventStore:
 
     async def _send(self, insert: bytes, token: str, chunks: Sequence[Chunk]) -> None:
         rows = sum(map(len, chunks))
-        with self._metrics.insert_seconds.labels(self._table).time():
-            written = await self._patience(lambda: self._warehouse.insert(self._table, insert, token))
+        async with self._room:
+            with self._metrics.insert_seconds.labels(self._table).time():
+                written = await self._patience(lambda: self._warehouse.insert(self._table, insert, token))
         self._metrics.inserts.labels(self._table).inc()
         self._metrics.batch_rows.labels(self._table).observe(rows)
         self._metrics.rows.labels(self._table).inc(written)

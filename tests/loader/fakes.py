@@ -32,6 +32,7 @@ class FakeWarehouse:
     dropped: list[tuple[str, str]] = field(default_factory=list)
     short_by: int = 0
     hold: asyncio.Event | None = None
+    held: int = 0
 
     async def prepare(self) -> None:
         return
@@ -45,6 +46,7 @@ class FakeWarehouse:
 
     async def insert(self, table_name: TableName, body: bytes, token: str) -> int:
         if self.hold:
+            self.held += 1
             await self.hold.wait()
         if self.outages:
             raise self.outages.popleft()

@@ -42,17 +42,19 @@ class Bench:
         self.registry = CollectorRegistry()
         self.metrics = LoaderMetrics(self.registry)
         self.stopping = asyncio.Event()
+        self.taken_apart = 0
         self.now_ms = NOW_MS
         settings = RetrySettings(first_delay_ms=retry_ms, longest_delay_ms=retry_ms)
         self.patience = Patience(settings, self.stopping, self.metrics.retries.inc)
         self.columns = TableColumns(self.warehouse, "events", no_documents, 300)
-        self.store = EventStore(self.warehouse, "events", self.columns, self.patience, self.metrics)
+        self.store = EventStore(self.warehouse, "events", self.columns, self.patience, self.metrics, inserts=2)
         outlet = BadRowOutlet(self.publisher, self.patience, self.clock, self.metrics, 10_000)
         lookback = Lookback(dedupe or DedupeSettings())
         parts = (self.subscriber, self.store, outlet, lookback, self.clock, self.metrics)
         self.loading = EventLoading("events", *parts, take_apart=self.take_apart)
 
     def take_apart(self, body: bytes) -> Chunk:
+        self.taken_apart += 1
         if body == b"brings a bug to light":
             raise IndexError("bug")
         return read(body)
@@ -459,6 +461,20 @@ async def test_an_outage_holds_what_is_there_and_takes_no_more() -> None:
     assert seen[-1][1] > 60
     assert lane.lag_s() == 0
     assert sorted(bench.loaded()) == sorted(ids(*range(500)))
+
+
+async def test_while_inserts_are_under_way_the_next_is_made_ready_and_waits() -> None:
+    bench = Bench()
+    hold = bench.warehouse.hold = asyncio.Event()
+    bench.subscriber.waiting.extend(delivery(chunk(number), f"m{number}") for number in range(60))
+    task = asyncio.create_task(bench.lane(BatchSettings(rows=1), most=3).run(bench.stopping))
+    await eventually(lambda: bench.taken_apart == 3)
+    await asyncio.sleep(0.01)
+    assert (bench.warehouse.held, bench.taken_apart) == (2, 3)
+    hold.set()
+    await eventually(lambda: len(bench.loaded()) == 60)
+    bench.stopping.set()
+    await task
 
 
 async def test_wrong_credentials_stop_the_lane_and_ack_nothing() -> None:
