@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.loader import CHUNK_ROWS, embedded_server, layout_of, make_chunk
+from benchmarks.enriched import CHUNK_ROWS, make_chunk
+from benchmarks.loader import layout_of
+from benchmarks.loader_servers import embedded_server
 from benchmarks.result import Result, unit_s
 from loader import body, chunk
 from loader.warehouse import ddl
@@ -34,9 +36,9 @@ async def main(rows: int) -> None:
     with tempfile.TemporaryDirectory(prefix="evnt-bench-") as folder:
         engine = open_engine(Path(folder), EmbeddedSettings())
         try:
-            async with embedded_server() as warehouse:
+            async with embedded_server() as server:
                 for size in SIZES:
-                    await compare(engine, warehouse, await bodies(size, rows), size)
+                    await compare(engine, server.warehouse, await bodies(size, rows), size)
         finally:
             engine.close()
 
