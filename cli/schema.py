@@ -61,7 +61,8 @@ def show(
     key = _chosen(schema, _existing(folder))
     document = read(_existing(folder), key)
     if isinstance(document, Failure):
-        _refuse(f"{key.uri} is not in {folder}")
+        absent = document.error == "NotFound"
+        _refuse(f"{key.uri} is not in {folder}" if absent else f"{key.uri} can't be read: {document.message}")
         return
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")

@@ -1,7 +1,7 @@
 """What is wrong, or unwise, with the schemas of a static folder."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -12,7 +12,8 @@ from cli.schema_changes import breaking
 from enricher.iglu.compiled import issues
 from enricher.iglu.formats import CHECKS
 from enricher.iglu.patterns import translate
-from shared.iglu.registry import Document, version_order
+from shared.iglu.registry import Document, Failure, version_order
+from shared.iglu.resolver import superseding
 from shared.schema import InvalidIgluUri, SchemaKey
 
 SELF_DESCRIBING: Final = "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#"
@@ -67,6 +68,7 @@ def lint(library: Library) -> list[Finding]:
     for key, document in library.documents.items():
         found += _identity(key, document)
         found += _content(key, document)
+        found += _superseding(key, document, library.documents)
     found += _versions({key: document for key, document in library.documents.items() if not issues(document)})
     return sorted(found, key=lambda finding: (finding.level, finding.file, finding.place))
 
@@ -110,6 +112,16 @@ def _content(key: SchemaKey, document: Document) -> Iterator[Finding]:
         yield from (Finding(level, key.path, place, text) for level, place, text in _advice(document, "$"))
 
 
+def _superseding(key: SchemaKey, document: Document, documents: Mapping[SchemaKey, Document]) -> Iterator[Finding]:
+    """What stands in for a schema has to be newer, and to lie in the same registry."""
+    if "$supersededBy" in document:
+        newer = superseding(key, document["$supersededBy"])
+        if isinstance(newer, Failure):
+            yield Finding("error", key.path, "$.$supersededBy", str(newer.message))
+        elif newer not in documents:
+            yield Finding("error", key.path, "$.$supersededBy", f"{newer.version} is not in this folder")
+
+
 _Advice = tuple[Literal["error", "warning"], str, str]
 
 
@@ -119,6 +131,8 @@ def _advice(schema: Any, place: str) -> Iterator[_Advice]:
     yield from _patterns(schema, place)
     yield from _contradictions(schema, place)
     yield from _unbounded(schema, place)
+    if not str(schema.get("$ref", "#")).startswith("#"):
+        yield "warning", place, f"the reference {schema['$ref']} leads to another document and accepts everything"
     for keyword in sorted(schema.keys() - _KNOWN_KEYWORDS):
         yield "warning", place, f"{keyword} is no keyword and means nothing"
     for below, part in _parts(schema):

@@ -10,37 +10,48 @@ from shared.schema import InvalidIgluUri
 
 
 class Subject(NamedTuple):
-    """place: where it stands in the source. uri: of its schema, None where it names none."""
+    """place: where it stands in the source. uri: of its schema, None where it names none. problem: it is no data."""
 
     place: str
     uri: str | None
     data: Any
+    problem: str | None = None
+
+
+class _NotJson(NamedTuple):
+    reason: str
 
 
 def subjects_in(text: str, uri: str | None) -> Iterator[Subject]:
-    """`uri`: of the schema of everything in the text; None where the data name their own. Raises ValueError."""
+    """`uri`: of the schema of everything in the text; None where the data name their own.
+
+    A line that is no JSON is a subject like the others; raises ValueError where nothing is JSON."""
     for place, value in _values(text):
-        if uri is not None:
+        if isinstance(value, _NotJson):
+            yield Subject(place, uri, None, f"not JSON: {value.reason}")
+        elif uri is not None:
             yield Subject(place, uri, value)
         else:
             yield from _described(place, value)
 
 
-def _values(text: str) -> Iterator[tuple[str, Any]]:
+def _values(text: str) -> list[tuple[str, Any]]:
     """The whole text as one JSON, else each of its lines."""
-    try:
-        yield "$", json.loads(text)
-    except ValueError:
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                yield f"line {number}", _parsed(line, number)
+    whole = _parsed(text)
+    if not isinstance(whole, _NotJson):
+        return [("$", whole)]
+    numbered = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    values = [(place, _parsed(line)) for place, line in numbered]
+    if all(isinstance(value, _NotJson) for _, value in values):
+        raise ValueError(f"neither the whole nor any line is JSON: {whole.reason}")
+    return values
 
 
-def _parsed(line: str, number: int) -> Any:
+def _parsed(text: str) -> Any:
     try:
-        return json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"line {number} is not JSON: {error}") from error
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return _NotJson(str(error))
 
 
 def _described(place: str, value: Any) -> Iterator[Subject]:
@@ -65,6 +76,8 @@ async def verdicts(subjects: list[Subject], resolver: IgluResolver) -> list[list
 
 
 async def _verdict(subject: Subject, resolver: IgluResolver) -> list[str]:
+    if subject.problem is not None:
+        return [subject.problem]
     if subject.uri is None:
         return ["not self-describing: name its schema with --schema"]
     try:

@@ -116,6 +116,23 @@ def test_validate_says_what_is_wrong_in_each_entity(library: Path, schema: Schem
     assert "not found" in verdicts[3]["problems"][0]
 
 
+def test_a_line_that_is_no_json_is_told_and_the_others_are_judged(library: Path, schema: Schema) -> None:
+    (library / "data.json").write_text('{"id": "a"}\n{"id":\n' + "[" * 5_000 + "\n{}\n")
+    result = schema("validate", "data.json", "-f", ".", "--schema", "iglu:com.acme/cart/jsonschema/1-0-0", "--json")
+    assert result.returncode == 1
+    verdicts = lines(result.stdout)
+    assert [(verdict["place"], verdict["valid"]) for verdict in verdicts] == [
+        ("line 1", True), ("line 2", False), ("line 3", False), ("line 4", False),
+    ]  # fmt: skip
+    assert verdicts[1]["problems"][0].startswith("not JSON: ")
+
+
+def test_a_file_that_is_there_but_broken_is_not_called_absent(library: Path, schema: Schema) -> None:
+    (library / "schemas" / "com.acme" / "cart" / "jsonschema" / "2-0-0").write_text("{")
+    said = schema("show", "com.acme/cart", "-f", ".").stderr
+    assert said.startswith("iglu:com.acme/cart/jsonschema/2-0-0 can't be read: Could not decode")
+
+
 def test_validate_takes_lines_from_standard_input_and_a_resolver(library: Path) -> None:
     config = {"repositories": [{"name": "lib", "connection": {"embedded": {"path": "schemas"}}}]}
     (library / "resolver.json").write_text(json.dumps(config))
