@@ -3,17 +3,18 @@
 import binascii
 import re
 
+import pybase64
+
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/]")
 
 
 def decode(text: str) -> str:
     """The UTF-8 text inside, with replacement; reading ends at the first `=`."""
-    body = text.partition("=")[0].replace("-", "+").replace("_", "/")
+    standard = text.replace("-", "+").replace("_", "/")
     try:
-        raw = binascii.a2b_base64(body + "==")
-    except ValueError:
-        raw = _decode_leniently(body)
-    return raw.decode("utf-8", "replace")
+        return pybase64.b64decode(standard + "==="[: -len(text) % 4], validate=True).decode()
+    except ValueError:  # padding in the middle, foreign characters, not UTF-8
+        return _decode_leniently(standard.partition("=")[0]).decode("utf-8", "replace")
 
 
 def _decode_leniently(body: str) -> bytes:

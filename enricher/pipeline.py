@@ -97,6 +97,7 @@ class Pipeline:
         self._cached = cached
         self._enrichments = enrichments
         self._options = options
+        self._limits = Limits(options.json_depth, options.mend)
         self._v_etl = f"{options.processor.artifact}-{options.processor.version}"
 
     def process(self, body: bytes, message_id: str, etl_ms: int) -> Generator[Query, Any, Outcome]:
@@ -141,7 +142,7 @@ class Pipeline:
         if adapter is None:
             pair = f"{request.vendor}/{request.version}"
             return (InputData("vendor/version", pair, "vendor/version combination is not supported"),)
-        adapted = adapter(request, Limits(self._options.json_depth, self._options.mend))
+        adapted = adapter(request, self._limits)
         if isinstance(adapted, Refusal):
             return adapted.messages
         if not isinstance(adapted, Envelope):
