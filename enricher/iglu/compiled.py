@@ -74,8 +74,11 @@ class CompiledSchema:
 def compile_schema(
     key: SchemaKey, document: Any, superseded_by: str | None = None, max_depth: int = MAX_JSON_DEPTH
 ) -> CompiledSchema | InvalidSchema:
-    found = issues(document)
-    return InvalidSchema(found) if found else CompiledSchema(key, document, superseded_by, max_depth)
+    try:
+        found = issues(document)
+        return InvalidSchema(found) if found else CompiledSchema(key, document, superseded_by, max_depth)
+    except RecursionError:
+        return InvalidSchema((SchemaIssue("$", "$: is nested too deep"),))
 
 
 def issues(document: Any) -> tuple[SchemaIssue, ...]:

@@ -48,7 +48,7 @@ def read(root: Path, key: SchemaKey) -> Document | Failure:
         return NOT_FOUND
     except OSError as error:
         return Failure("RepoFailure", f"{key.path}: {error.strerror}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Failure("ClientFailure", f"Could not decode {key.path}. {error}")
     return document if isinstance(document, dict) else Failure("ClientFailure", f"{key.path} is not a JSON object")
 

@@ -96,7 +96,7 @@ def _answer(status: int, body: bytes) -> Any | Failure:
         return Failure("ClientFailure", f"Unexpected response code: {status}", outage=status in _OUTAGES)
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Failure("ClientFailure", f"Could not decode server response. {error}")
 
 

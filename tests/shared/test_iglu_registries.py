@@ -119,7 +119,7 @@ async def test_a_vendor_leads_out_of_no_folder(library: Path, vendor: str) -> No
     assert await registry.versions(vendor, "cart", 1) == []
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\udcff"])
+@pytest.mark.parametrize("text", ["{", "[]", "\udcff", "[" * 100_000])
 async def test_a_file_that_is_no_json_object_is_a_client_failure(library: Path, text: str) -> None:
     put(library / "schemas", "1-0-0").write_bytes(text.encode("utf-8", "surrogateescape"))
     failure = await FolderRegistry("r", library).fetch(KEY)
@@ -144,7 +144,7 @@ async def test_an_answer_that_is_no_schema_is_a_failure(
     assert await remote.fetch(KEY) == failure
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff", b""])
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff", b"", b"[" * 100_000])
 async def test_a_body_that_is_no_json_object_is_a_client_failure(
     answers: Answers, remote: HttpRegistry, body: bytes
 ) -> None:

@@ -41,6 +41,15 @@ def test_a_document_that_is_no_draft_4_schema_has_issues_with_paths(document: An
     assert all(issue.message.startswith("$") for issue in schema.issues)
 
 
+def test_a_schema_that_is_nested_too_deep_is_invalid() -> None:
+    document: dict[str, Any] = {}
+    for _ in range(1_000):
+        document = {"properties": {"a": document}}
+    schema = compile_schema(KEY, document)
+    assert isinstance(schema, InvalidSchema)
+    assert schema.issues[0].message == "$: is nested too deep"
+
+
 @pytest.mark.parametrize(
     "document",
     [
