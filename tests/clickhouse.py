@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,22 +51,26 @@ class Server:
         return code
 
 
-def launch(folder: Path, port: int, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start the process without waiting for it."""
+def launch(
+    folder: Path, port: int, extra: Mapping[str, str] | None = None, before: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """Start the process without waiting for it. before: a command that becomes the one that follows it."""
     variables = {
         "EVNT_DATA_DIR": str(folder),
         "EVNT_CLICKHOUSE__CONNECTION__PORT": str(port),
         "EVNT_CLICKHOUSE__CONNECTION__PASSWORD": PASSWORD,
         **(extra or {}),
     }
-    command = [sys.executable, "-m", "loader.warehouse.embedded"]
+    command = [*before, sys.executable, "-m", "loader.warehouse.embedded"]
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True)
 
 
-def start(folder: Path, port: int | None = None, extra: Mapping[str, str] | None = None) -> Server:
+def start(
+    folder: Path, port: int | None = None, extra: Mapping[str, str] | None = None, before: Sequence[str] = ()
+) -> Server:
     """Start the server and wait until it answers."""
     port = port or free_port()
-    server = Server(launch(folder, port, extra), port, folder)
+    server = Server(launch(folder, port, extra, before), port, folder)
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if server.process.poll() is not None:

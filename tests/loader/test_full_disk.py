@@ -1,0 +1,158 @@
+"""The disk of ClickHouse runs full under a running loader: real processes, and a small file system of the server's own.
+
+The file system is a tmpfs in a mount namespace of the server: it goes with the process, whatever becomes of the test.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from shared.identity import now_ms
+from shared.settings import SharedSettings
+from tests.clickhouse import PASSWORD, Server, start
+from tests.loader.lines import chunk
+from tests.loader.test_worker import PATIENCE_S, Table, publish
+from tests.ports import free_port
+from tests.vectors import ROOT
+
+#: The server's file system: room for its own needs and for what the test loads.
+SIZE_MB = 96
+
+#: Chunks that come while the disk is full, and their rows.
+CHUNKS, ROWS = 12, 500
+
+#: Mounts a file system of $2 MB on $1, and becomes the server.
+_SMALL = 'mount -t tmpfs -o size="$2"m tmpfs "$1" && shift 2 && exec "$@"'
+
+
+def namespace() -> list[str] | None:
+    """A command after which file systems may be mounted, and are seen by nobody else; None where that is forbidden."""
+    own: list[list[str]] = [["unshare", "--mount"], ["unshare", "--mount", "--user", "--map-root-user"]]
+    trial = ["sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+    allowed = (one for one in own if not subprocess.run([*one, *trial], capture_output=True, check=False).returncode)
+    return next(allowed, None) if shutil.which("unshare") else None
+
+
+class SmallDisk:
+    """The server's file system, as the server sees it."""
+
+    def __init__(self, server: Server) -> None:
+        self._folder = Path(f"/proc/{server.process.pid}/root{server.folder}")
+        self._ballast = self._folder / "ballast"
+
+    def fill(self, left: int) -> None:
+        """Leave so many bytes, whatever the server frees meanwhile."""
+        with self._ballast.open("ab") as out, suppress(OSError):
+            while True:
+                free = shutil.disk_usage(self._folder).free - left
+                if free <= 0:
+                    break
+                out.write(bytes(min(free, 1 << 20)))
+                out.flush()
+
+    def free(self) -> None:
+        self._ballast.unlink()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    separate = namespace()
+    if separate is None:
+        pytest.skip("needs the right to mount a file system, as root or in a user namespace")
+    folder = tmp_path / "clickhouse"
+    folder.mkdir()
+    found = start(folder, before=[*separate, "sh", "-c", _SMALL, "sh", str(folder), str(SIZE_MB)])
+    yield found
+    found.stop()
+
+
+class Loader:
+    """A loader process: its log and its metrics."""
+
+    def __init__(self, folder: Path, clickhouse: int) -> None:
+        self.port, self._log = free_port(), folder / "loader.log"
+        variables = {
+            "EVNT_DATA_DIR": str(folder),
+            "EVNT_CLICKHOUSE__CONNECTION__PORT": str(clickhouse),
+            "EVNT_CLICKHOUSE__CONNECTION__PASSWORD": PASSWORD,
+            "EVNT_LOADER__ADMIN__PORT": str(self.port),
+            "EVNT_LOADER__BATCH__AGE_MS": "50",
+            "EVNT_LOADER__BATCH__ROWS": str(ROWS),
+            "EVNT_LOADER__RETRY__FIRST_DELAY_MS": "20",
+            "EVNT_LOADER__RETRY__LONGEST_DELAY_MS": "200",
+        }
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "loader"], cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=log
+            )
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def ask(self, path: str) -> str:
+        """What the admin port answers, whatever its status."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as refused:
+            return refused.read().decode()
+
+    def lag_s(self) -> float:
+        found = re.search(r'^evnt_loader_lag_seconds\{table="events"\} (\S+)$', self.ask("/metrics"), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+
+@pytest.fixture
+async def loader(tmp_path: Path, server: Server) -> AsyncIterator[Loader]:
+    found = Loader(tmp_path, server.port)
+    yield found
+    found.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(found.process.wait, PATIENCE_S) == 0
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("left", [0, 1_000_000], ids=["for-the-insert", "for-a-part"])
+async def test_a_full_disk_holds_everything_and_loses_nothing(
+    tmp_path: Path, server: Server, loader: Loader, left: int
+) -> None:
+    shared, table, disk = SharedSettings(data_dir=tmp_path), Table(server, "evnt"), SmallDisk(server)
+    await publish(shared, "enriched", chunk(*range(ROWS)))
+    await table.until(ROWS)
+
+    await asyncio.to_thread(disk.fill, left)
+    filled_ms = now_ms()
+    bodies = [chunk(*range(first, first + ROWS)) for first in range(ROWS, ROWS * (CHUNKS + 1), ROWS)]
+    await publish(shared, "enriched", *bodies)
+    await eventually(lambda: "outage" in loader.log())
+    await eventually(lambda: loader.lag_s() > 1)
+    earlier = loader.lag_s()
+    await eventually(lambda: loader.lag_s() > earlier + 0.5)
+    assert loader.lag_s() <= (now_ms() - filled_ms) / 1000
+    assert await table.count() < ROWS * (CHUNKS + 1)
+    assert re.search(r"outage.*(NOT_ENOUGH_SPACE|[Nn]o space left|not enough space)", loader.log())
+    assert re.search("NOT_ENOUGH_SPACE|[Nn]o space left|not enough space", loader.ask("/ready"))
+    assert loader.process.poll() is None
+
+    disk.free()
+    await table.until(ROWS * (CHUNKS + 1))
+    await eventually(lambda: loader.lag_s() == 0)
+    assert "outage.over" in loader.log()
+    assert await table.count() == await table.count("events_unique") == ROWS * (CHUNKS + 1)
+    found = await table.rows("SELECT toUInt32(uniqExact(event_id)) AS n FROM events")
+    assert found == [{"n": ROWS * (CHUNKS + 1)}]
+    assert await table.count("bad_rows") == 0
