@@ -173,9 +173,14 @@ def _drive(run: Generator[Query, Any, Any], resolver: IgluResolver) -> None:
 
 
 def _dress(draft: Draft, random_: random.Random) -> None:
-    """An address that is new once in ten times, and cookies."""
+    """A user that is new once in ten times, with an address and an id that the tracker says twice, and cookies."""
     number = random_.getrandbits(24) if random_.random() < 0.1 else random_.randrange(200)
+    user = f"{number:08x}-1c9f-4be9-9d0d-7d5f9b1e2c3a"
     draft.values[INDEX["user_ipaddress"]] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    draft.values[INDEX["domain_userid"]] = user
+    for entity in draft.contexts:
+        if "userId" in entity.data:
+            entity.data["userId"] = user
     draft.payload.headers = [*(draft.payload.headers or ()), *_HEADERS]
     draft.derived = ()
 

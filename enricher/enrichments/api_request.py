@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 
 from pydantic import Field, SecretStr, field_validator
 
+from enricher import jsontext
 from enricher.enrichments.contract import (
     Answer,
     Draft,
@@ -23,7 +24,6 @@ from enricher.enrichments.contract import (
 from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, wrapped
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.questions import HttpQuestion, Limits, Remembering
-from enricher.enrichments.parts.text import compact
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion(
@@ -167,7 +167,7 @@ def ask(draft: Draft, state: State) -> Query | None:
     url = None if values is None else address(state.http.uri, values)
     if values is None or url is None:
         return None
-    body = None if state.http.method == "GET" else compact(values)
+    body = None if state.http.method == "GET" else jsontext.render(values)
     limits = Limits(state.http.requests_per_second, state.http.requests_at_once)
     question = HttpQuestion(
         (url, body), url, state.remember, state.http.method, body, state.headers, state.http.timeout, limits
@@ -192,7 +192,7 @@ def text_of(value: Any) -> str:
         return value
     if isinstance(value, list):
         return ",".join(text_of(item) for item in value)
-    return compact(value)
+    return jsontext.render(value)
 
 
 def address(template: str, values: Mapping[str, str]) -> str | None:

@@ -19,6 +19,8 @@ _CLIENT_SIDE = "iglu:com.snowplowanalytics.snowplow/client_side_bot_detection/js
 _YAUAA = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-5"
 _IAB = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0"
 _NETWORK = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1"
+_AGENTS = ("Robot", "Robot Mobile")
+_DEVICES = (*_AGENTS, "Robot Imitator")
 
 
 class Config(Parameters):
@@ -52,8 +54,7 @@ def prepare(config: Config, _: Resources) -> State:
 
 
 def _is_robot(data: Mapping[str, Any]) -> bool:
-    robots = ("Robot", "Robot Mobile")
-    return data.get("deviceClass") in (*robots, "Robot Imitator") or data.get("agentClass") in robots
+    return data.get("deviceClass") in _DEVICES or data.get("agentClass") in _AGENTS
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

@@ -11,9 +11,6 @@ SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "cookie_extractor_con
 _OUTPUT = "iglu:org.ietf/http_cookie/jsonschema/1-0-0"
 _BLANKS = " \t\r\n"
 
-#: Name and value of a cookie.
-Pair = tuple[str, str | None]
-
 
 class Config(Parameters):
     cookies: tuple[str, ...]
@@ -32,12 +29,11 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     found: list[Entity] = []
     for line in draft.payload.headers or ():
         if line[:7].lower() == "cookie:":
-            pairs = cookies(line[7:], state.names)
-            found += [Entity(_OUTPUT, {"name": name, "value": value}) for name, value in pairs]
+            found += cookies(line[7:], state.names)
     return Patch(contexts=found) if found else None
 
 
-def cookies(text: str, names: frozenset[str]) -> list[Pair]:
+def cookies(text: str, names: frozenset[str]) -> list[Entity]:
     """Those of a Cookie header with these names, read by the rules of Apache HttpCore, as Snowplow does.
 
     `;` separates, an unquoted `,` ends the header, runs of blanks are one space, and what stands in quotes
@@ -45,17 +41,21 @@ def cookies(text: str, names: frozenset[str]) -> list[Pair]:
     """
     text = text.lstrip(_BLANKS)
     if '"' in text or "," in text or "  " in text or text[-1:] == ";" or not text.isprintable():
-        return [pair for pair in _read_carefully(text) if pair[0] in names]
-    found: list[Pair] = []
+        return [_entity(name, value) for name, value in _read_carefully(text) if name in names]
+    found: list[Entity] = []
     for cookie in text.split(";"):
         name, equals, value = cookie.partition("=")
         name = name.strip(" ")
         if name in names:
-            found.append((name, value.strip(" ") if equals else None))
+            found.append(_entity(name, value.strip(" ") if equals else None))
     return found
 
 
-def _read_carefully(text: str) -> Iterator[Pair]:
+def _entity(name: str, value: str | None) -> Entity:
+    return Entity(_OUTPUT, {"name": name, "value": value})
+
+
+def _read_carefully(text: str) -> Iterator[tuple[str, str | None]]:
     position = 0
     while position < len(text):
         name, position = _token(text, position, "=;,", quotes=False)

@@ -172,10 +172,22 @@ def enrich(draft: Draft, state: State) -> Patch | None:
             contexts.setdefault(schema, []).append(data)
         elif schema.startswith(_DECLARED):
             return None
-    candidates = [one for one in candidates if all(wanted.met(contexts) for wanted in one.requirements)]
+    candidates = _met(candidates, contexts)
     data = _data(draft) if candidates else None
     found = [one.attached for one in candidates if one.fits is None or one.fits(data)]
     return Patch(contexts=found) if found else None
+
+
+def _met(candidates: Sequence[Compiled], contexts: Mapping[str, Sequence[Any]]) -> list[Compiled]:
+    """Those whose requirements of entities the event meets."""
+    found = []
+    for one in candidates:
+        for wanted in one.requirements:
+            if not wanted.met(contexts):
+                break
+        else:
+            found.append(one)
+    return found
 
 
 def _schema(draft: Draft) -> str | None:
@@ -191,7 +203,9 @@ def _data(draft: Draft) -> Any:
     if draft.event is not None:
         return draft.event.data
     values = draft.values
-    data: dict[str, Any] = {column: values[place] or None for column, place in _TEXTS}
+    data: dict[str, Any] = {}
+    for column, place in _TEXTS:
+        data[column] = values[place] or None
     for column, place in _MODELLED[values[_EVENT_NAME]].numbers:
         data[column] = int(values[place]) if values[place] else None
     return data

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import quickjs
 from pydantic import Field, field_validator
 
+from enricher import jsontext
 from enricher.enrichments.contract import (
     Draft,
     EnrichmentRefused,
@@ -22,7 +23,6 @@ from enricher.enrichments.contract import (
 )
 from enricher.enrichments.parts.columns import typed, written
 from enricher.enrichments.parts.tally import Tally
-from enricher.enrichments.parts.text import compact
 from shared.event import FIELDS
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
@@ -76,7 +76,7 @@ class Engine:
 
     def __init__(self, script: str, params: Mapping[str, Any], timeout_ms: int, memory_mb: int) -> None:
         self._script = script
-        self._params = compact(params)
+        self._params = jsontext.render(params)
         self._seconds = timeout_ms / 1000
         self._memory = memory_mb << 20
         self._start()
@@ -143,7 +143,7 @@ def question(draft: Draft) -> str:
 
 def envelope(entities: Any) -> str:
     """A JSON column's text."""
-    inner = ",".join(one.text or compact({"schema": one.schema, "data": one.data}) for one in entities)
+    inner = ",".join(one.text or jsontext.render({"schema": one.schema, "data": one.data}) for one in entities)
     return f'{{"schema":"{_CONTEXTS}","data":[{inner}]}}'
 
 
@@ -193,10 +193,9 @@ def results(result: Any) -> list[Entity] | Failure:
     if result is None:
         return []
     if not isinstance(result, list):
-        return Failure(
-            f"Output of JavaScript function [{compact(result)}] could be parsed as JSON but is not read as an array"
-        )
-    wrong = [f"error code:[{code}],json:[{compact(one)}]" for one in result if (code := _problem(one))]
+        shown = jsontext.render(result)
+        return Failure(f"Output of JavaScript function [{shown}] could be parsed as JSON but is not read as an array")
+    wrong = [f"error code:[{code}],json:[{jsontext.render(one)}]" for one in result if (code := _problem(one))]
     if wrong:
         return Failure(f"Resulting contexts are not self-desribing. Error(s): [{';'.join(wrong)}]")
     return [Entity(one["schema"], one["data"]) for one in result]

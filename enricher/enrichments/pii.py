@@ -2,16 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
+from enricher import jsontext
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters, Patch, Resources
 from enricher.enrichments.parts.inputs import Column, Inside, criterion, entities_of, matcher
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
-from enricher.enrichments.parts.text import compact
 from shared.event import INDEX
 from shared.identity import uuid5
 from shared.schema import SchemaCriterion
@@ -43,6 +43,8 @@ _COLUMNS = frozenset(
 _JSON_COLUMNS = ("unstruct_event", "contexts", "derived_contexts")
 _VENDOR = "com.snowplowanalytics.snowplow"
 _HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
+
+_REMEMBERED = 20_000
 
 Hash = Callable[[str], str]
 
@@ -149,11 +151,14 @@ def _inside(target: Inside) -> InsideTarget:
 
 
 def hasher(function: str, salt: str) -> Hash:
-    """Lower-case hexadecimal of the value with the salt behind it."""
+    """Lower-case hexadecimal of the value with the salt behind it.
+
+    A user's ids stand in several places of an event, and in all events of a session, so hashes are remembered.
+    """
     if function == "MD2":
         return lambda value: md2((value + salt).encode("utf-8", "replace")).hex()
     make = partial(getattr(hashlib, _HASHES[function]), usedforsecurity=False)
-    return lambda value: make((value + salt).encode("utf-8", "replace")).hexdigest()
+    return lru_cache(_REMEMBERED)(lambda value: str(make((value + salt).encode("utf-8", "replace")).hexdigest()))
 
 
 def _mask(hashed: Hash) -> Mask:
@@ -277,6 +282,6 @@ def identification(draft: Draft, changes: Sequence[Change], function: str) -> Ma
         "event_version": "1-0-0",
         "derived_tstamp": now,
         "true_tstamp": now,
-        "unstruct_event": compact(transformation(changes, function)),
-        "contexts": compact(contexts),
+        "unstruct_event": jsontext.render(transformation(changes, function)),
+        "contexts": jsontext.render(contexts),
     }

@@ -10,9 +10,9 @@ from pydantic import field_validator
 from ua_parser import OS, Matchers, PartialResult, UserAgent, loaders
 from ua_parser.regex import Resolver
 
-from enricher import jsontext
-from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Entity, Parameters, Patch, Resources
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Parameters, Patch, Resources
 from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, parser
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -48,12 +48,7 @@ def assets(config: Config) -> tuple[Asset, ...]:
 def prepare(config: Config, resources: Resources) -> State:
     wanted = assets(config)
     parse = _custom(wanted[0], resources) if wanted else builtin()
-    return State(lru_cache(_REMEMBERED)(lambda text: Patch(contexts=(_entity(context(parse(text))),))))
-
-
-def _entity(data: dict[str, str | None]) -> Entity:
-    """With its text: it is attached many times."""
-    return Entity(_OUTPUT, data, jsontext.render({"schema": _OUTPUT, "data": data}))
+    return State(lru_cache(_REMEMBERED)(lambda text: Patch(contexts=(entity(_OUTPUT, context(parse(text))),))))
 
 
 def _custom(wanted: Asset, resources: Resources) -> Parse:

@@ -1,16 +1,14 @@
 """Texts on their way into a column or an entity."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
+from enricher import jsontext
 from enricher.enrichments.contract import Entity
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_C1 = re.compile(r"[\x7f-\x9f]")
 
 
 def tsv_safe(text: str) -> str:
@@ -18,15 +16,9 @@ def tsv_safe(text: str) -> str:
     return text if text.isprintable() else _CONTROL.sub("", text.replace("\t", "    "))
 
 
-def compact(value: Any) -> str:
-    """JSON as Snowplow prints it: no spaces, non-ASCII as it is, DEL and C1 controls escaped."""
-    text = _encode(value)
-    return text if text.isprintable() else _C1.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
-
-
 def entity(schema: str, data: Any) -> Entity:
     """An entity that is attached many times, so its text is made once."""
-    return Entity(schema, data, compact({"schema": schema, "data": data}))
+    return Entity(schema, data, jsontext.render({"schema": schema, "data": data}))
 
 
 def query_pairs(query: str) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.inputs import criterion
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
-from enricher.enrichments.parts.text import compact, tsv_safe
+from enricher.enrichments.parts.text import tsv_safe
 from tests.enricher.enrichments.drafts import float32 as narrow
 
 DOCUMENT = {
@@ -103,7 +103,11 @@ def test_crawlers_are_those_of_crawlerdetect() -> None:
     ],
 )
 def test_cookies(text: str, expected: list[tuple[str, str | None]]) -> None:
-    assert list(cookies(text, frozenset("abc"))) == expected
+    assert read_cookies(text, frozenset("abc")) == expected
+
+
+def read_cookies(text: str, names: frozenset[str]) -> list[tuple[str, str | None]]:
+    return [(one.data["name"], one.data["value"]) for one in cookies(text, names)]
 
 
 @given(st.text(alphabet='ab=;,"\\ \t', max_size=30))
@@ -111,7 +115,7 @@ def test_quoted_and_unquoted_cookies_are_read_alike(text: str) -> None:
     """A quoted cookie of another name in front does not change how the rest is read."""
     names = frozenset(("a", "b", "ab", ""))
     plain = text.replace('"', "").lstrip()
-    assert list(cookies(f'z="";{plain}', names)) == list(cookies(f"z=;{plain}", names))
+    assert read_cookies(f'z="";{plain}', names) == read_cookies(f"z=;{plain}", names)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,6 @@ def test_md2_of_the_rfc(text: str, digest: str) -> None:
 
 def test_texts() -> None:
     assert tsv_safe("a\tb\nc\x7f é\u00a0") == "a    bc é\u00a0"
-    assert compact({"a": "é\x80\x7f/\u2028"}) == '{"a":"é\\u0080\\u007f/\u2028"}'
 
 
 @pytest.mark.parametrize("text", ["", "iglu:a/b/c/1-*", "a/b/c/1-0-0", "iglu:a/b/c/x-*-*", "iglu:a/b/1-*-*"])
