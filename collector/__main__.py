@@ -30,13 +30,14 @@ from collector.reporting import Reporter, reporters
 from collector.routes import Routes
 from collector.server import Server, server_headers
 from collector.settings import Settings
+from collector.shortcut import Shortcut
 from collector.spool import Spool, SpoolingPublisher
 from collector.state import Fate, State
 from collector.tracking import Tracking
 from collector.wire import Renderer
 from collector.workers import Workers, check_port
 from shared.badrow import Processor
-from shared.identity import now_ms, uuid4, uuid7
+from shared.identity import Clock, NewId, now_ms, uuid4, uuid7
 from shared.process import Misconfigured, admin, run
 from shared.settings import SettingsError, StreamLimits, load
 from shared.stream import open_embedded_publisher, open_embedded_subscriber, open_publisher
@@ -136,17 +137,24 @@ async def http_server(
     commit: GroupCommit,
     metrics: Metrics,
     may_connect: Callable[[str], bool] = is_public,
-) -> AsyncIterator[web.Server]:
-    """The HTTP server: trackers' requests in front, the application behind. may_connect: for the proxy."""
+    clock: Clock = now_ms,
+    new_id: NewId = uuid4,
+    *,
+    short: bool = True,
+) -> AsyncIterator[Server]:
+    """The HTTP server: trackers' requests in front, the application behind.
+
+    may_connect: for the proxy. short: whether requests may go the short way, which nobody can tell from their answers.
+    """
     headers = server_headers(settings)
     transport = "rabbitmq" if settings.ingest.mode == "rabbitmq" else "embedded"
-    tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", _PROCESSOR, uuid4)
-    intake = Intake(settings, tracking, commit, now_ms, metrics)
+    tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", _PROCESSOR, new_id)
+    intake = Intake(settings, tracking, commit, clock, metrics)
     async with proxy_session(settings, ThreadedResolver(), may_connect) as session:
         app = application(
             settings,
             Pages(settings, state, time.monotonic),
-            Bridges(settings, intake, now_ms).routes(),
+            Bridges(settings, intake, clock).routes(),
             [
                 *Proxy(settings, session, may_connect).routes(),
                 *Documentation(settings).routes(),
@@ -159,7 +167,7 @@ async def http_server(
         await runner.setup()
         told = reporters(settings)
         try:
-            yield _front(settings, intake, metrics, runner, Renderer(headers, now_ms), told)
+            yield _front(settings, intake, metrics, runner, Renderer(headers, clock), told, short=short)
         finally:
             await runner.cleanup()
             for reporter in told:
@@ -173,24 +181,29 @@ def _front(
     runner: web.AppRunner,
     renderer: Renderer,
     told: list[Reporter],
-) -> web.Server:
+    *,
+    short: bool,
+) -> Server:
     log = logger("collector")
 
-    def report(request: web.BaseRequest, error: BaseException | None) -> None:
-        log.error("request_failed", method=request.method, target=request.raw_path, exc_info=error)
+    def report(method: str, target: str, error: BaseException | None) -> None:
+        log.error("request_failed", method=method, target=target, exc_info=error)
         for reporter in told:
             reporter.failed(error)
 
     behind = runner.server
     if behind is None:
         raise RuntimeError("the application did not start")
-    gate = Gate(settings)
-    front = Front(Routes(settings), None if gate.open else gate, intake, metrics, renderer, behind.request_handler)
+    gate, routes = Gate(settings), Routes(settings)
+    front = Front(routes, None if gate.open else gate, intake, metrics, renderer, behind.request_handler)
     access_log = settings.performance.enable_access_log
     handler = logged(front.serve, settings.performance, log, uuid4) if access_log else front.serve
     for reporter in told:
         handler = reporter.traced(handler)
-    server = Server(handler, settings, metrics, report)
+    # what looks at requests as a whole stands around the handler
+    short = short and gate.open and not access_log and not told
+    shortcut = Shortcut(routes, intake, metrics, renderer, report) if short else None
+    server = Server(handler, settings, metrics, report, shortcut)
     server.request_factory = behind.request_factory
     return server
 

@@ -1,4 +1,8 @@
-"""Group commit: whatever arrives while a publish is in flight goes together in the next one."""
+"""Group commit: whatever arrives within a moment goes together in one publish.
+
+An idle collector publishes at once, a busy one every few milliseconds, whether or not the one before was confirmed:
+waiting for that confirm first would make most clients wait for two.
+"""
 
 import asyncio
 from base64 import b64encode
@@ -10,6 +14,12 @@ from collector.settings import RawSettings
 from shared.badrow import Processor, bad_row, instant
 from shared.identity import Clock, NewId
 from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
+
+#: Shortest time between two publishes, seconds: each costs as much as several requests.
+PAUSE_S = 0.002
+
+#: Most publishes that wait for their confirm at a time; what comes then waits for the first of them.
+MOST_IN_FLIGHT = 4
 
 
 class Durable(Protocol):
@@ -23,30 +33,30 @@ class TooLate(Exception):
     """Not durable yet after the time that a client may be kept waiting; it may become so later."""
 
 
+#: Called once, with None when all is durable, else with why nothing is known to be kept.
+Settled = Callable[[StreamError | TooLate | None], None]
+
+
 class _Group:
-    __slots__ = ("bad", "good", "size", "timer", "waiters")
+    __slots__ = ("bad", "good", "size", "timer", "waiting")
 
     def __init__(self) -> None:
         self.good: list[bytes] = []
         self.bad: list[bytes] = []
         self.size = 0
-        self.waiters: list[asyncio.Future[None]] = []
+        self.waiting: list[Settled] = []
         self.timer: asyncio.TimerHandle | None = None
 
     def settle(self, error: StreamError | TooLate | None) -> None:
         if self.timer is not None:
             self.timer.cancel()
-        for waiter in self.waiters:
-            if waiter.done():
-                continue
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
+        waiting, self.waiting = self.waiting, []
+        for settled in waiting:
+            settled(error)
 
 
 class GroupCommit:
-    """Makes records and bad rows durable; one publish at a time, as large as what has come meanwhile.
+    """Makes records and bad rows durable.
 
     ended: told of each task at its end, for one that met a bug or a transport that can't work.
     """
@@ -73,42 +83,66 @@ class GroupCommit:
         self._open = _Group()
         self._waiting_bytes = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._starting: asyncio.Handle | None = None
+        self._earliest = 0.0
 
     def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> "asyncio.Future[None]":
         """Done once all of it is durable. Awaiting it raises StreamError: nothing is known to be kept; or TooLate."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def settled(error: StreamError | TooLate | None) -> None:
+            if waiter.done():
+                return  # whoever waited has gone
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+        self.submit(good, bad, settled)
+        return waiter
+
+    def submit(self, good: Sequence[bytes], bad: Sequence[bytes], settled: Settled) -> None:
+        """As `add`, for who is called instead of waiting; that may happen before this returns."""
         # asking for the loop each time costs a system call on some Pythons
         loop = self._loop = self._loop or asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
         size = sum(map(len, good)) + sum(map(len, bad))
         if self._waiting_bytes + size > self._settings.in_flight_max_bytes:
-            waiter.set_exception(StreamUnavailable(f"{self._waiting_bytes} bytes wait to be confirmed"))
-            return waiter
+            settled(StreamUnavailable(f"{self._waiting_bytes} bytes wait to be confirmed"))
+            return
         group = self._open
         group.good += good
         group.bad += bad
         group.size += size
         self._waiting_bytes += size
-        group.waiters.append(waiter)
+        group.waiting.append(settled)
         if group.timer is None:
             group.timer = loop.call_later(self._response_seconds, group.settle, TooLate())
-        if self._running is None:
-            self._running = loop.create_task(self._run())
-            self._running.add_done_callback(self._ended)
-        return waiter
+        if self._starting is None:
+            self._start_soon(loop)
 
     async def close(self) -> None:
         """Return when nothing is in flight any more."""
-        while self._running is not None:
-            await asyncio.wait([self._running])
+        while self._starting is not None or self._running:
+            await asyncio.wait(self._running) if self._running else await asyncio.sleep(PAUSE_S)
 
-    async def _run(self) -> None:
-        try:
-            while self._open.waiters:
-                group, self._open = self._open, _Group()
-                await self._commit(group)
-        finally:
-            self._running = None
+    def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        if len(self._running) < MOST_IN_FLIGHT:
+            self._starting = loop.call_at(max(self._earliest, loop.time()), self._start, loop)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._starting = None
+        self._earliest = loop.time() + PAUSE_S
+        group, self._open = self._open, _Group()
+        task = loop.create_task(self._commit(group))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._ended(task)
+        if self._starting is None and (self._open.good or self._open.bad):
+            self._start_soon(task.get_loop())
 
     async def _commit(self, group: _Group) -> None:
         now = self._clock()

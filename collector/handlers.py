@@ -14,7 +14,7 @@ from collector.metrics import Metrics
 from collector.routes import Routes
 from collector.wire import Renderer
 
-_METHODS = frozenset(("GET", "HEAD", "POST"))
+METHODS = frozenset(("GET", "HEAD", "POST"))
 
 Cold = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -56,7 +56,7 @@ class Front:
         if self._gate is not None and (refusal := self._refusal(self._gate, request)) is not None:
             return self._renderer.response(request, refusal)
         method = request.method
-        if method in _METHODS:
+        if method in METHODS:
             path, query = split_target(request.raw_path.encode("utf-8", "surrogateescape"))
             recorded = self._routes.recorded_path(method, path)
             if recorded is not None:
@@ -66,7 +66,7 @@ class Front:
     async def _track(self, request: web.BaseRequest, recorded: bytes, query: bytes | None) -> web.StreamResponse:
         try:
             hit = self._intake.hit(request, query)
-            if request.method == "POST" and not self._intake.read_at_once(request, hit):
+            if request.method == "POST" and not self._intake.read_at_once(request.content, hit):
                 await self._intake.read(request, hit)
             answer = await self._intake.keep(hit, recorded)
         except Refused as refused:

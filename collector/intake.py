@@ -1,8 +1,9 @@
 """From a request on the wire to something kept: read the body, decide, commit."""
 
 import asyncio
+from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from collector import bodies
 from collector.answer import Answer, Headers
@@ -10,7 +11,7 @@ from collector.commit import GroupCommit, TooLate
 from collector.hit import Hit
 from collector.metrics import Metrics
 from collector.settings import Settings
-from collector.tracking import Bodies, Tracking
+from collector.tracking import Bodies, Outcome, Tracking
 from shared.identity import Clock
 from shared.stream.contract import StreamError
 
@@ -18,7 +19,7 @@ from shared.stream.contract import StreamError
 RETRY_AFTER_S = 30
 
 #: A body of this many bytes is looked at in a thread: splitting it would hold up everybody else.
-_IN_THREAD = 1_000_000
+IN_THREAD = 1_000_000
 
 
 class Refused(Exception):
@@ -42,6 +43,11 @@ class Intake:
         self._limits = settings.collector.limits
         self._body_seconds = settings.collector.timeouts.body_seconds
 
+    @property
+    def max_payload_bytes(self) -> int:
+        """Bytes of a body above which it is not kept whole."""
+        return self._limits.max_payload_bytes
+
     def hit(self, request: web.BaseRequest, query: bytes | None) -> Hit:
         """The request as a value, its body not read yet."""
         peer = request.remote
@@ -54,9 +60,9 @@ class Intake:
             secure=request.secure,
         )
 
-    def read_at_once(self, request: web.BaseRequest, hit: Hit) -> bool:
+    def read_at_once(self, content: StreamReader, hit: Hit) -> bool:
         """Fill in the body, if all of it has come already. Raises Refused."""
-        body = bodies.at_once(request.content, self._limits.max_payload_bytes)
+        body = bodies.at_once(content, self._limits.max_payload_bytes)
         if body is None:
             return False
         self._fill(hit, body)
@@ -81,19 +87,34 @@ class Intake:
         Raises Refused when that takes too long.
         """
         now = self._clock()
-        if hit.body is not None and len(hit.body) >= _IN_THREAD:
+        if hit.body is not None and len(hit.body) >= IN_THREAD:
             outcome = await asyncio.to_thread(self._tracking.serve, hit, path, now, bodies)
         else:
             outcome = self._tracking.serve(hit, path, now, bodies)
+        trouble: StreamError | TooLate | None = None
         if outcome.good or outcome.bad:
             try:
                 await self._commit.add(outcome.good, outcome.bad)
-            except StreamError:
-                self._metrics.refused += 1
-                return Answer(503, [("Retry-After", str(RETRY_AFTER_S)), *_readable(outcome.answer)])
-            except TooLate as error:
-                raise Refused(408) from error
-        return outcome.answer
+            except (StreamError, TooLate) as error:
+                trouble = error
+        return self.judge(outcome, trouble)
+
+    def keep_soon(self, hit: Hit, path: bytes, kept: Callable[[Outcome, StreamError | TooLate | None], None]) -> None:
+        """As `keep`, for a small body, and for who is called instead of waiting, with what `judge` wants to know."""
+        outcome = self._tracking.serve(hit, path, self._clock())
+        if outcome.good or outcome.bad:
+            self._commit.submit(outcome.good, outcome.bad, lambda trouble: kept(outcome, trouble))
+        else:
+            kept(outcome, None)
+
+    def judge(self, outcome: Outcome, trouble: StreamError | TooLate | None) -> Answer:
+        """The answer, now that it is known whether anything was kept. Raises Refused when that took too long."""
+        if trouble is None:
+            return outcome.answer
+        if isinstance(trouble, TooLate):
+            raise Refused(408) from trouble
+        self._metrics.refused += 1
+        return Answer(503, [("Retry-After", str(RETRY_AFTER_S)), *_readable(outcome.answer)])
 
     async def complain(self, error: str, payload: str) -> None:
         """Keep a bad row of a request that is no payload. Raises Refused when that is not possible."""

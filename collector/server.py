@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 
 from collector.answer import Headers
 from collector.metrics import Metrics
 from collector.settings import Settings, TimeoutSettings
+from collector.shortcut import Client, Report, Shortcut
 
 #: Between two looks at a connection whose client said that it is done, seconds.
 _IDLE_LOOK_S = 0.02
@@ -36,34 +38,101 @@ def server_headers(settings: Settings) -> Headers:
 
 
 class Connection(web.RequestHandler):
-    """One connection: cut off while it keeps us waiting for the rest of a request's head."""
+    """One connection: cut off while it keeps us waiting for the rest of a request's head.
 
-    __slots__ = ("_head_deadline", "_server")
+    aiohttp serves its requests one after the other in a task that waits on `_waiter` between them. While a request
+    goes the short way that future is kept in `_parked`, so that nobody wakes the task, and what comes meanwhile queues.
+    """
+
+    __slots__ = ("_client", "_head_deadline", "_parked", "_server")
 
     def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, **limits: int | float | bool | None) -> None:
         super().__init__(server, loop=loop, **limits)  # type: ignore[arg-type] # the limits are aiohttp's own keywords
         self._server = server
+        self._client = Client(b"", secure=False)
         self._head_deadline: asyncio.TimerHandle | None = None
+        self._parked: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = self.peername[0] if isinstance(self.peername, tuple) else self.peername or ""
+        self._client = Client(peer.encode(), self.ssl_context is not None)
         self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        waiting = self._waiter is not None and not self._waiter.done()
-        if not waiting:
+        idle = self._park()
+        try:
+            super().data_received(data)
+        finally:
+            if idle:
+                self._unpark()
+        if not idle or self._messages:
             if self._head_deadline is not None:
                 self._head_deadline.cancel()
                 self._head_deadline = None
         elif self._head_deadline is None:
             self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
+        if idle and self._messages:
+            self._serve_next()
+
+    def _park(self) -> bool:
+        """Keep the waiting task from being woken; whether it waits at all."""
+        if self._waiter is None or self._waiter.done():
+            return False
+        self._parked, self._waiter = self._waiter, None
+        return True
+
+    def _unpark(self) -> None:
+        if self._parked is not None:
+            self._waiter, self._parked = self._parked, None
+
+    def _serve_next(self) -> None:
+        """Let the next request go the short way, if it is one for that; else wake the task."""
+        message, content = self._messages.popleft()
+        if self._park():
+            self._request_in_progress = True
+            if self._took(message, content):
+                return
+            self._request_in_progress = False
+            self._unpark()
+        self._messages.appendleft((message, content))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _took(self, message: object, content: StreamReader) -> bool:
+        shortcut = self._server.shortcut
+        held = self._upgraded or self._paused or self._reading_paused or self._buffer_paused
+        if shortcut is None or held or not isinstance(message, RawRequestMessage) or self._parser is None:
+            return False
+        if not shortcut.take(message, content, self._client, self._answered):
+            return False
+        self._parser.message_consumed()
+        self._server.requests_count += 1
+        return True
+
+    def _answered(self, data: bytes, keep_alive: bool) -> None:
+        """The end of a request that went the short way; what aiohttp's task does at the end of its own."""
+        self._request_in_progress = False
+        if self._handler_waiter is not None:
+            self._handler_waiter.set_result(None)
+        if self.transport is not None:
+            self.transport.write(data)
+        self._unpark()
+        if self._close or self._force_close or not keep_alive:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        if self._messages:
+            self._serve_next()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's own promise: True keeps the way back open
         """A client that says it is done still gets the answers to what it has sent completely."""
         current = self._current_request
         payloads = [payload for _, payload in self._messages] + ([current.content] if current is not None else [])
-        if self.ssl_context is not None or not payloads or not all(payload.is_eof() for payload in payloads):
+        idle = self._waiter is not None and not self._waiter.done()
+        if self.ssl_context is not None or idle or not all(payload.is_eof() for payload in payloads):
             return False
         self._close_when_idle()
         return True
@@ -77,6 +146,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_deadline is not None:
             self._head_deadline.cancel()
+        self._unpark()
         super().connection_lost(exc)
 
     def _cut_off(self) -> None:
@@ -98,7 +168,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("a part of another answer was sent already")
         status = HTTPStatus.REQUEST_TIMEOUT if status == HTTPStatus.GATEWAY_TIMEOUT else HTTPStatus(status)
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._server.report(request, exc)
+            self._server.report(request.method, request.raw_path, exc)
         self._server.metrics.count(request.method, status)
         answer = web.Response(status=status, text=status.phrase, headers=self._server.headers)
         answer.force_close()
@@ -106,14 +176,15 @@ class Connection(web.RequestHandler):
 
 
 class Server(web.Server):
-    """Makes connections that obey the configured limits."""
+    """Makes connections that obey the configured limits. shortcut: None where every request has to meet the handler."""
 
     def __init__(
         self,
         handler: Handler,
         settings: Settings,
         metrics: Metrics,
-        report: Callable[[web.BaseRequest, BaseException | None], None],
+        report: Report,
+        shortcut: Shortcut | None,
     ) -> None:
         super().__init__(handler)
         limits = settings.collector.limits
@@ -131,6 +202,7 @@ class Server(web.Server):
         self.headers = dict(server_headers(settings))
         self.metrics = metrics
         self.report = report
+        self.shortcut = shortcut
 
     def __call__(self) -> web.RequestHandler:
         return Connection(self, self._loop, **self._limits)

@@ -15,18 +15,19 @@ from shared.identity import Clock
 
 
 class Rendered(web.StreamResponse):
-    """An answer that is bytes already, on a connection that stays open."""
+    """An answer that is bytes already."""
 
-    def __init__(self, status: int, data: bytes) -> None:
+    def __init__(self, status: int, data: bytes, *, keep_alive: bool) -> None:
         super().__init__(status=status)
         self._data = data
-        self._keep_alive = True
+        self._keep_alive = keep_alive
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it."""
         if request.transport is None:
             raise ConnectionResetError("the client is gone")
         request.transport.write(self._data)
+        await request.writer.drain()  # what a client does not fetch must not pile up
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -43,17 +44,25 @@ class Renderer:
 
     def response(self, request: web.BaseRequest, answer: Answer, *, close: bool = False) -> web.StreamResponse:
         """The response; `close` ends the connection after it."""
-        if close or request.version != HttpVersion11 or not request.keep_alive or request_id.get() is not None:
+        if request.version != HttpVersion11:
             return self._ordinary(answer, close)
+        keep_alive = request.keep_alive and not close
+        data = self.render(request.method, answer, request_id.get(), keep_alive=keep_alive)
+        return Rendered(answer.status, data, keep_alive=keep_alive)
+
+    def render(self, method: str, answer: Answer, correlation: str | None, *, keep_alive: bool) -> bytes:
+        """The answer to a request of HTTP/1.1."""
         status = answer.status
+        last = "" if keep_alive else "Connection: close\r\n"
         # cookies and locations come first and differ from answer to answer; what follows hardly ever does
         head = (
             f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
             f"{_first(answer.headers)}{_remembered(tuple(answer.headers[1:]))}{self._common}"
-            f"Content-Length: {len(answer.body)}\r\nDate: {http_date(self._clock() // 1000)}\r\n\r\n"
+            f"{_line(HEADER, correlation) if correlation is not None else ''}"
+            f"Content-Length: {len(answer.body)}\r\nDate: {http_date(self._clock() // 1000)}\r\n{last}\r\n"
         )
-        body = answer.body if request.method != "HEAD" else b""
-        return Rendered(status, head.encode("latin-1", "replace") + body)
+        body = answer.body if method != "HEAD" else b""
+        return head.encode("latin-1", "replace") + body
 
     def _ordinary(self, answer: Answer, close: bool) -> web.StreamResponse:
         headers = CIMultiDict(answer.headers)

@@ -8,9 +8,11 @@ from collector.__main__ import group_commit, http_server
 from collector.listener import listening
 from collector.metrics import Metrics
 from collector.proxied import is_public
+from collector.server import Server
 from collector.settings import Settings
 from collector.spool import SpoolingPublisher
 from collector.state import Fate, State
+from shared.identity import Clock, NewId, now_ms, uuid4
 from tests.collector.stream import MemoryPublisher
 
 
@@ -18,6 +20,7 @@ from tests.collector.stream import MemoryPublisher
 class Running:
     """What a test can look at."""
 
+    server: Server
     ports: list[int]
     publisher: MemoryPublisher
     state: State
@@ -37,6 +40,10 @@ async def collector(
     settings: Settings,
     publisher: MemoryPublisher | None = None,
     may_connect: Callable[[str], bool] = is_public,
+    clock: Clock = now_ms,
+    new_id: NewId = uuid4,
+    *,
+    short: bool = True,
 ) -> AsyncIterator[Running]:
     """Serve until the context ends; port 0 in the settings takes a free one."""
     publisher = publisher or MemoryPublisher()
@@ -46,10 +53,10 @@ async def collector(
     commit = group_commit(settings, durable, metrics, fate)
     state = State(lambda: durable.trouble)
     async with (
-        http_server(settings, state, commit, metrics, may_connect) as server,
+        http_server(settings, state, commit, metrics, may_connect, clock, new_id, short=short) as server,
         listening(server, settings.collector) as ports,
     ):
-        yield Running(ports, publisher, state, metrics)
+        yield Running(server, ports, publisher, state, metrics)
     await commit.close()
     fate.judge()
 

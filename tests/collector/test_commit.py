@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from collector.commit import Durable, GroupCommit, TooLate
+from collector.commit import MOST_IN_FLIGHT, PAUSE_S, Durable, GroupCommit, TooLate
 from collector.metrics import Metrics
 from collector.settings import RawSettings
 from collector.state import Fate
@@ -27,19 +27,53 @@ def commit(publisher: Durable, wait_s: float = 5, fate: Fate | None = None, **se
     return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", Metrics(), ended)
 
 
-async def test_what_arrives_during_a_publish_goes_together_in_the_next() -> None:
-    publisher = MemoryPublisher()
-    publisher.may_finish.clear()
+class Begun(MemoryPublisher):
+    """Tells what was begun to be published, confirmed or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_finish.clear()
+        self.begun: list[bytes] = []
+        self._changed = asyncio.Condition()
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+        async with self._changed:
+            self.begun += [message.body for message in messages]
+            self._changed.notify_all()
+        await super().publish(stream, messages)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(5), self._changed:
+            await self._changed.wait_for(lambda: len(self.begun) >= count)
+
+
+async def test_what_arrives_within_a_moment_goes_together_and_waits_for_no_confirm() -> None:
+    publisher = Begun()
     group = commit(publisher)
     waiting = [asyncio.ensure_future(group.add([b"%d" % number], [])) for number in range(10)]
-    await asyncio.sleep(0)
+    await publisher.until(1)
     waiting += [asyncio.ensure_future(group.add([b"late"], [])) for _ in range(3)]
-    await asyncio.sleep(0)
+    await publisher.until(2)
+    assert publisher.begun == [b"0123456789", b"latelatelate"]
     publisher.may_finish.set()
     await asyncio.gather(*waiting)
-    bodies = [message.body for message in publisher.messages("raw")]
-    assert bodies == [b"0123456789", b"latelatelate"]
     assert [message.headers for message in publisher.messages("raw")] == [{"payloads": 10}, {"payloads": 3}]
+
+
+async def test_only_so_many_publishes_are_in_flight_and_the_rest_goes_together() -> None:
+    publisher = Begun()
+    group = commit(publisher)
+    waiting = []
+    for number in range(MOST_IN_FLIGHT):
+        waiting.append(asyncio.ensure_future(group.add([b"%d" % number], [])))
+        await publisher.until(number + 1)
+    waiting += [asyncio.ensure_future(group.add([b"x"], [])) for _ in range(3)]
+    await asyncio.sleep(3 * PAUSE_S)
+    assert len(publisher.begun) == MOST_IN_FLIGHT
+    publisher.may_finish.set()
+    await asyncio.gather(*waiting)
+    assert publisher.begun[-1] == b"xxx"
+    await group.close()
 
 
 async def test_nobody_is_answered_before_the_confirm() -> None:
