@@ -1,7 +1,8 @@
 """`format`: which ones are asserted, and what each accepts.
 
-The set and its leniency are those of the validator inside Snowplow's Iglu client, so that a tracker's URL with a
-space-free but unclean query stays valid here too; an unknown format accepts everything. Every check is a full match.
+The set and its leniency are those of the validator inside Snowplow's Iglu client, but for `uri`: there a tracker's URL
+with an unclean query, or letters beyond ASCII, costs the event. An unknown format accepts everything. Every check is a
+full match.
 """
 
 import ipaddress
@@ -13,7 +14,11 @@ from typing import Final
 from jsonschema import FormatChecker
 
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
-_MAILBOX: Final = r"""[^\s@,;:<>()\[\]\\"]{1,64}|"[^"]+\""""
+_PLAIN_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_ATOM: Final = r"""[^\s@,;:<>()\[\]\\".]+"""
+_MAILBOX: Final = rf"""(?=[^@]{{1,64}}@){_ATOM}(?:[.]{_ATOM})*|"[^"]+\""""
+_MAIL_LABEL: Final = r"[^\s@._-](?:[^\s@._]{0,61}[^\s@._-])?"
+_MAIL_TOP: Final = r"(?:[^\s@._0-9-]{2,63}|xn--[A-Za-z0-9-]{1,59})"
 _LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _ZONE: Final = "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,9})?"
@@ -34,13 +39,13 @@ PATTERNS: Final[dict[str, str]] = {
     "alpha": "[a-zA-Z]+",
     "alphanumeric": "[a-zA-Z0-9]+",
     "color": f"#?[0-9A-Fa-f]{{3,6}}|{_CSS_COLORS}|rgb\\([0-9%, ]+\\)",
-    "email": rf"(?:{_MAILBOX})@(?:(?:[^\s@.]+[.])+[^\s@.0-9][^\s@.]+|\[{_OCTET}(?:[.]{_OCTET}){{3}}\])",
+    "email": rf"(?:{_MAILBOX})@(?:(?:{_MAIL_LABEL}[.])+{_MAIL_TOP}|\[{_OCTET}(?:[.]{_OCTET}){{3}}\])",
     "hostname": f"{_LABEL}(?:[.]{_LABEL})*",
     "ip-address": f"{_OCTET}(?:[.]{_OCTET}){{3}}",
-    "ipv4": f"{_OCTET}(?:[.]{_OCTET}){{3}}",
+    "ipv4": f"{_PLAIN_OCTET}(?:[.]{_PLAIN_OCTET}){{3}}",
     "phone": r"\+(?:[0-9] ?){6,14}[0-9]",
     "style": r"\s*.+?:\s*[^;]+;?",
-    "time": "[0-9]{2}:[0-9]{2}:[0-9]{2}",
+    "time": "[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?",
     "uri": URI_PATTERN,
     "utc-millisec": "[0-9]+(?:[.]?[0-9]+)?",
     "uuid": UUID_PATTERN,
@@ -73,10 +78,9 @@ def is_date_time(text: str) -> bool:
 
 def is_ipv6(text: str) -> bool:
     try:
-        ipaddress.IPv6Address(text.strip(" \t\n\r"))
+        return ipaddress.IPv6Address(text).scope_id is None
     except ValueError:
         return False
-    return True
 
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
