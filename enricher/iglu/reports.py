@@ -141,7 +141,7 @@ def _unique_items(fault: _Fault) -> Iterator[Report]:
 
 
 def _not(fault: _Fault) -> Iterator[Report]:
-    yield _report(fault.path, "not", "should not be valid to the schema {}", _compact(fault.value))
+    yield _report(fault.path, "not", "should not be valid to the schema {}", f'"not" : {_compact(fault.value)}')
 
 
 def _dependencies(fault: _Fault) -> Iterator[Report]:
@@ -163,15 +163,7 @@ def _unknown(fault: _Fault) -> Iterator[Report]:
 
 def _any_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:
     for branch in _by_branch(fault):
-        yield from _mismatch(branch, fault.path) or translate(branch, patterns)
-
-
-def _mismatch(branch: list[ValidationError], path: str) -> list[Report]:
-    """A branch of another type says no more than that."""
-    types = [str(error.validator_value) for error in branch if error.validator == "type" and not error.relative_path]
-    return [
-        _report(path, "anyOf", "should be valid to any of the schemas {}", name) for name in types if name[0] != "["
-    ]
+        yield from translate(branch, patterns)
 
 
 def _one_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:

@@ -46,13 +46,19 @@ CASES: list[tuple[dict[str, Any], Any, str, str, tuple[str, ...]]] = [
     ({"minProperties": 1}, {}, "should have a minimum of 1 properties", "minProperties", ("1",)),
     ({"multipleOf": 0.01}, 0.005, "must be multiple of 0.01", "multipleOf", ("0.01",)),
     ({"uniqueItems": True}, [1, 1], "the items in the array must be unique", "uniqueItems", ()),
-    ({"not": {"type": "null"}}, None, 'should not be valid to the schema {"type":"null"}', "not", ('{"type":"null"}',)),
+    (
+        {"not": {"type": "null"}},
+        None,
+        'should not be valid to the schema "not" : {"type":"null"}',
+        "not",
+        ('"not" : {"type":"null"}',),
+    ),
     (
         {"anyOf": [{"type": "string"}]},
         1,
-        "should be valid to any of the schemas string",
-        "anyOf",
-        ("string",),
+        "integer found, string expected",
+        "type",
+        ("integer", "string"),
     ),
 ]
 
