@@ -66,9 +66,7 @@ class ClickHouse:
             trace_configs=[_keep_headers()],
         )
         self._client = self._connect({})
-        self._inserting = self._connect(_insert_settings(settings))
-        if connection.compression == "gzip":
-            self._inserting.headers["Content-Encoding"] = "gzip"
+        self._insert_settings = _insert_settings(settings)
 
     async def prepare(self) -> None:
         await self._wait()
@@ -90,15 +88,17 @@ class ClickHouse:
         await self._renew_views(table)
 
     async def insert(self, table: TableName, body: bytes, token: str) -> int:
-        target = ddl.place(self._configuration, table).target
-        statement = f"INSERT INTO {target} SETTINGS insert_deduplication_token = {_literal(token)} FORMAT TSVWithNames"
+        statement = f"INSERT INTO {ddl.place(self._configuration, table).target} FORMAT TSVWithNames"
+        # beside the statement, not in it: a server merges asynchronous inserts of the same statement only
+        client = self._connect({**self._insert_settings, "insert_deduplication_token": token})
         data = body
         if self._settings.connection.compression == "gzip":
             data = await asyncio.to_thread(gzip.compress, body, 1)
+            client.headers["Content-Encoding"] = "gzip"
         headers: dict[str, str] = {}
         _answered.set(headers)
         try:
-            await _reached(self._inserting.insert_file(statement, data))
+            await _reached(client.insert_file(statement, data))
         except ChClientError as error:
             raise failures.of_insert(str(error)) from error
         if self._settings.insert.mode == "async":

@@ -145,7 +145,8 @@ class ConfigurationSettings(Section):
 
 class InsertSettings(Section):
     mode: Literal["sync", "async"] = "sync"
-    """`async` lets the server merge the inserts of many loaders; the loader waits for the data to be stored."""
+    """`async` lets the server merge the inserts of many loaders; the loader waits for the data to be stored. Inserts
+    above the server's `async_insert_max_data_size` (10 MB) go in at once, so it pays with smaller batches only."""
     quorum: str = ""
     """Replicas that must have an insert before it counts, a number or `auto`; empty: one."""
 

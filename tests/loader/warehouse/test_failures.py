@@ -43,6 +43,10 @@ def test_a_path_without_its_column_is_a_refused_row() -> None:
         ("Code: 252. DB::Exception: Too many parts (300)", Unavailable),
         ("Code: 242. DB::Exception: Table is in readonly mode", Unavailable),
         ("Code: 1001. DB::Exception: std::exception. No space left on device", Unavailable),
+        (
+            "Code: 159. DB::Exception: Wait for async insert timeout exceeded). (TIMEOUT_EXCEEDED)",
+            Unavailable,
+        ),
         ("Code: 99999. DB::Exception: Something that comes with a later version", Unavailable),
         ("<html>502 Bad Gateway</html>", Unavailable),
         ("", Unavailable),
