@@ -3,54 +3,67 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from enricher.adapters import ADAPTERS
-from enricher.adapters.contract import Limits, Refusal
-from enricher.request import Request, api_path
-from shared.payload import CollectorPayload
+from enricher import base64url
+from enricher.enrichments.contract import Draft, Enrichment, Patch
 from tests.enricher.harness import enrich, record, rows
 from tests.vectors import vectors
 
-#: Groups of vectors that these adapters answer.
+#: Groups of vectors that these adapters answer; what the collector answers to redirects is tested there.
 GROUPS = ("tp1", "redir", "iglu", "reg", "absent")
 
-OURS = [row for row in vectors("adapters") if str(row.id).split("-")[0] in GROUPS]
+OURS = [
+    row
+    for row in vectors("adapters")
+    if str(row.id).split("-")[0] in GROUPS and (row.values[0] or {}).get("layer") != "collector"
+]
+
+_ROW = "id from note path method query content_type body expected_events iglu_central error layer"
+_EVENT = "schema data params contexts contexts_param"
+_ERROR = "bad_row messages"
 
 
 @pytest.mark.vectors
 @pytest.mark.parametrize("row", OURS)
 def test_vector(row: Mapping[str, Any]) -> None:
-    key = api_path("/" + row["path"].strip("/"))
-    if "response" in row:
-        pytest.skip("what the collector answers is tested there")
-    if key is None or key not in ADAPTERS:
-        _refused(row)
-        return
-    pairs = list(row["query"].items()) if isinstance(row["query"], dict) else [(n, v) for n, v in row["query"] or []]
-    payload = CollectorPayload(body=row["body"], content_type=row["content_type"])
-    vendor, version = key
-    adapted = ADAPTERS[vendor, version](Request(payload, vendor, version, pairs, None, None), Limits())
+    _expect_known(row, _ROW)
+    assert ("error" in row) != ("expected_events" in row)
+    seen: list[Mapping[str, str | None]] = []
+
+    def see(draft: Draft, _state: Any) -> Patch | None:
+        seen.append(dict(draft.parameters))
+        return None
+
+    payload = {"body": row["body"], "content_type": row["content_type"], "querystring": _query(row["query"])}
+    sent = record(path=row["path"], **payload)
+    outcome = enrich(sent, enrichments=[Enrichment("see", "see", None, None, see)])
     if "error" in row:
-        assert isinstance(adapted, Refusal)
-        for message, wanted in zip(adapted.messages, row["error"]["messages"], strict=True):
-            _alike(message._asdict(), wanted)
+        _expect_refusal(rows(outcome), row["error"])
     else:
-        assert isinstance(adapted, list)
-        for parameters, expected in zip(adapted, row["expected_events"], strict=True):
+        for parameters, expected in zip(seen, row["expected_events"], strict=True):
             _expect(parameters, expected)
 
 
-def _refused(row: Mapping[str, Any]) -> None:
-    """Paths that no adapter reads."""
-    (bad,) = rows(enrich(record(path=f"/{row['path'].strip('/')}", querystring="a=b")))
-    assert row["error"]["bad_row"] in bad["schema"]
+def _expect_known(part: Mapping[str, Any], known: str) -> None:
+    assert part.keys() <= {*known.split()}, f"nothing reads {part.keys() - {*known.split()}}"
+
+
+def _query(given: Mapping[str, str | None] | list[Any] | None) -> str | None:
+    pairs = list(given.items()) if isinstance(given, Mapping) else given or []
+    return "&".join(quote(name) if value is None else f"{quote(name)}={quote(value)}" for name, value in pairs) or None
+
+
+def _expect_refusal(found: list[Any], error: Mapping[str, Any]) -> None:
+    _expect_known(error, _ERROR)
+    (bad,) = found
+    assert f"/{error['bad_row']}/" in bad["schema"]
     failure = bad["data"]["failure"]
-    for message, wanted in zip(
-        failure.get("messages", [failure.get("message")]), row["error"]["messages"], strict=True
-    ):
-        assert message["expectation"] == wanted["expectation"]
+    messages = failure.get("messages", [failure.get("message")])
+    for message, wanted in zip(messages, error["messages"], strict=True):
+        _alike(message, wanted)
 
 
 def _alike(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -62,12 +75,19 @@ def _alike(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 
 
 def _expect(parameters: Mapping[str, str | None], expected: Mapping[str, Any]) -> None:
-    plain = {name: value for name, value in parameters.items() if name not in ("ue_pr", "co", "cx")}
-    carried = {name: value for name, value in expected["params"].items() if name not in ("co", "cx")}
+    _expect_known(expected, _EVENT)
+    made = ("ue_pr", "ue_px") if expected.get("schema") else ()
+    attached = expected.get("contexts_param")
+    plain = {name: value for name, value in parameters.items() if name not in (*made, attached)}
+    carried = {name: value for name, value in expected["params"].items() if name not in (*made, attached)}
     assert plain == carried
     if expected.get("schema"):
         event = json.loads(parameters["ue_pr"] or "")["data"]
         assert (event["schema"], event["data"]) == (expected["schema"], expected["data"])
+    if attached:
+        text = parameters[attached] or ""
+        contexts = json.loads(base64url.decode(text) if attached == "cx" else text)
+        assert contexts["data"] == expected["contexts"]
 
 
 @pytest.mark.parametrize(
