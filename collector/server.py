@@ -60,44 +60,36 @@ class Connection(web.RequestHandler):
         self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
 
     def data_received(self, data: bytes) -> None:
-        idle = self._park()
-        try:
-            super().data_received(data)
-        finally:
-            if idle:
-                self._unpark()
+        waiter = self._waiter
+        idle = waiter is not None and not waiter.done()
+        if idle:
+            self._parked, self._waiter = waiter, None
+        super().data_received(data)
         if not idle or self._messages:
             if self._head_deadline is not None:
                 self._head_deadline.cancel()
                 self._head_deadline = None
         elif self._head_deadline is None:
             self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
-        if idle and self._messages:
+        if idle:
             self._serve_next()
 
-    def _park(self) -> bool:
-        """Keep the waiting task from being woken; whether it waits at all."""
-        if self._waiter is None or self._waiter.done():
-            return False
-        self._parked, self._waiter = self._waiter, None
-        return True
-
-    def _unpark(self) -> None:
-        if self._parked is not None:
-            self._waiter, self._parked = self._parked, None
-
     def _serve_next(self) -> None:
-        """Let the next request go the short way, if it is one for that; else wake the task."""
-        message, content = self._messages.popleft()
-        if self._park():
+        """Let the next request, if there is one, go the short way; if it is none for that, wake the parked task."""
+        if self._messages:
+            message, content = self._messages.popleft()
             self._request_in_progress = True
             if self._took(message, content):
                 return
             self._request_in_progress = False
-            self._unpark()
-        self._messages.appendleft((message, content))
-        if self._waiter is not None and not self._waiter.done():
+            self._messages.appendleft((message, content))
+        self._unpark()
+        if self._messages and self._waiter is not None:
             self._waiter.set_result(None)
+
+    def _unpark(self) -> None:
+        if self._parked is not None:
+            self._waiter, self._parked = self._parked, None
 
     def _took(self, message: object, content: StreamReader) -> bool:
         shortcut = self._server.shortcut
@@ -117,15 +109,14 @@ class Connection(web.RequestHandler):
             self._handler_waiter.set_result(None)
         if self.transport is not None:
             self.transport.write(data)
-        self._unpark()
         if self._close or self._force_close or not keep_alive:
+            self._unpark()
             self.force_close()
             return
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
-        if self._messages:
-            self._serve_next()
+        self._serve_next()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's own promise: True keeps the way back open
         """A client that says it is done still gets the answers to what it has sent completely."""
