@@ -111,6 +111,7 @@ class Pipeline:
                 yield from self._payload(payload, position, batch)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the record is kept with it
                 batch.outcome.bad.append(rows.generic_error(bug, payload.record))
+                batch.outcome.refused += 1
         return batch.outcome
 
     def _payload(self, payload: CollectorPayload | Damaged, position: int, batch: _Batch) -> _Questions:

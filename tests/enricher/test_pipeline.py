@@ -98,7 +98,9 @@ def test_a_bug_of_who_answers_is_the_asking_events() -> None:
     assert next(steps).kind == "schema"
     with pytest.raises(StopIteration) as done:
         steps.throw(KeyError("registry"))
-    assert [bad.type for bad in done.value.value.bad] == ["generic_error"]
+    outcome = done.value.value
+    assert [bad.type for bad in outcome.bad] == ["generic_error"]
+    assert (outcome.refused, outcome.events) == (1, 0), "the request counts, its events were never known"
 
 
 # ---- enrichments --------------------------------------------------------------------------------------------------
