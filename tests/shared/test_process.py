@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from shared.process import Misconfigured, admin
 from shared.settings import AdminSettings
+from tests.ports import free_ports
 
 ROOT = """
 import asyncio, sys
@@ -96,7 +97,8 @@ async def test_a_taken_admin_port_is_named() -> None:
 
 
 async def test_the_second_process_under_honcho_takes_the_next_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with admin("loader", AdminSettings(port=0), CollectorRegistry(), ready={}) as port:
+    port, _ = free_ports(2)
+    async with admin("loader", AdminSettings(port=port), CollectorRegistry(), ready={}):
         monkeypatch.setenv("HONCHO_PROCESS_NAME", "loader.2")
         async with admin("loader", AdminSettings(port=port), CollectorRegistry(), ready={}) as second:
             assert second == port + 1
