@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from loader.__main__ import until_stopped
 from loader.backfill import STDIN, Backfill, Place, Reject, State, sources
 from loader.columns import TableColumns
 from loader.documents import open_documents
@@ -21,7 +22,7 @@ from loader.patience import GivenUp, Patience
 from loader.settings import LoaderSettings
 from loader.store import EventStore
 from loader.warehouse.clickhouse import ClickHouse
-from loader.warehouse.contract import TableName
+from loader.warehouse.contract import TableName, Unavailable
 from shared.settings import load as load_settings
 from shared.telemetry import configure
 
@@ -84,9 +85,9 @@ class Run:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with AsyncExitStack() as stack:
-            backfill = await self._backfill(stack, stopping)
             stack.callback(self._rejects.close)
             try:
+                backfill = await self._backfill(stack, stopping)
                 places = [await self._file(backfill, file) for file in files if not stopping.is_set()]
                 if stdin:
                     places.append(await backfill.load_stdin(lambda _position: None))
@@ -103,13 +104,24 @@ class Run:
         stack.push_async_callback(documents.close)
         warehouse = ClickHouse(self._settings.clickhouse)
         stack.push_async_callback(warehouse.close)
-        await patience(warehouse.prepare)
+        await self._reach(warehouse, patience, stopping)
         columns = TableColumns(warehouse, self._table, documents, loader.max_schema_columns)
         store = EventStore(warehouse, self._table, columns, patience, metrics, loader.inserts_in_flight)
         under_way = loader.inserts_in_flight + 1
         return Backfill(store, loader.batch, under_way, self._check, stopping, self._rejects.add)
 
+    async def _reach(self, warehouse: ClickHouse, patience: Patience, stopping: asyncio.Event) -> None:
+        """Wait for ClickHouse, and say so. Raises GivenUp."""
+        try:
+            await warehouse.run("SELECT 1")
+        except Unavailable as error:
+            self._console.print(f"{error}; waiting for it, Ctrl-C to stop", soft_wrap=True)
+        await until_stopped(patience(warehouse.prepare), stopping)
+
     async def _file(self, backfill: Backfill, file: Path) -> Place:
+        if (place := self._state.place(file)).done:
+            self._console.print(f"{file}: loaded before", soft_wrap=True)
+            return place
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=self._console) as progress:
             bar = progress.add_task(file.name, total=_size(file))
@@ -128,7 +140,8 @@ class Run:
             f"{rows:,} events in {self._table}" + (", stopped; start again to go on" if stopped else "")
         )
         if rejected:
-            self._console.print(f"{rejected:,} lines rejected: {self._rejects.file}")
+            lines = "1 line" if rejected == 1 else f"{rejected:,} lines"
+            self._console.print(f"{lines} rejected: {self._rejects.file}", soft_wrap=True)
         return not (rejected or stopped or self._unreadable)
 
 

@@ -52,7 +52,7 @@ async def _clickhouse(settings: LoaderSettings) -> str | None:
         return str(error) or "does not answer"
     finally:
         await warehouse.close()
-    return f"missing: {'; '.join(needed)}" if needed else None
+    return f"`evnt db init` is due: {'; '.join(needed)}" if needed else None
 
 
 async def _stream(settings: LoaderSettings) -> str | None:

@@ -76,6 +76,15 @@ _OPERATOR = frozenset(
     }
 )
 
+#: What an operator looks at first.
+_CREDENTIALS = "see clickhouse.connection.username and .password"
+_ADVICE = {
+    **dict.fromkeys((192, 193, 194, 516), _CREDENTIALS),
+    81: "see clickhouse.connection.database, which must exist, and `evnt db init`",
+    60: "`evnt db init` makes what is missing, and so does a loader that starts",
+    497: "the user needs CREATE, ALTER, INSERT and SELECT on clickhouse.configuration.database",
+}
+
 #: Another loader changes the same table or view at this moment: the same statement may succeed the next time.
 _RACES = frozenset({57, 60, 82, 341, 473, 517})
 
@@ -96,9 +105,11 @@ def of_insert(text: str) -> Exception:
 
 def of_statement(text: str) -> Exception:
     """The duty that follows from any other refused statement."""
-    return (
-        Misconfigured(f"ClickHouse: {text}") if _code(text) in _OPERATOR | _ROWS | {_NO_COLUMN} else Unavailable(text)
-    )
+    code = _code(text)
+    if code not in _OPERATOR | _ROWS | {_NO_COLUMN}:
+        return Unavailable(text)
+    advice = _ADVICE.get(code, "")
+    return Misconfigured(f"ClickHouse: {text.strip()}" + (f": {advice}" if advice else ""))
 
 
 def raced(text: str) -> bool:

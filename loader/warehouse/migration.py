@@ -96,8 +96,8 @@ def _views(configuration: ConfigurationSettings, actual: Mapping[str, Table], *,
     stale = any(shown.get(name) != kind for name, kind in events.items() if is_schema_column(name))
     if renewed or stale or not all(name in actual for name in names):
         statements = tuple(ddl.create_views(configuration, events, taken))
-        free = " and ".join(name for name in names if name not in taken)
-        yield Change(f"make {free} again", statements, "loader")
+        free = ", ".join(name for name in names if name not in taken)
+        yield Change(f"make or renew the views: {free}", statements, "loader")
 
 
 def _ttl(engine_full: str) -> str:

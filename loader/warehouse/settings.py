@@ -170,6 +170,6 @@ class ClickhouseSettings(Section):
     insert: InsertSettings = InsertSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     startup_timeout_seconds: float = 60
-    """How long a starting loader waits for the server before it exits."""
+    """How long a starting loader waits for the server before it reports an outage; then it waits on."""
     startup_retry_interval_ms: int = 1000
     """Pause between two attempts to reach the server at the start."""

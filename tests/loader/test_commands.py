@@ -2,23 +2,22 @@
 
 import gzip
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command import evnt
+from tests.cli.command import environment, evnt
 from tests.clickhouse import PASSWORD, Server
 from tests.loader.lines import event_id, line
 from tests.ports import free_port
 
-if TYPE_CHECKING:
-    import subprocess
-
 
 def run(
     server: Server, database: str, folder: Path, *arguments: str, **variables: str
-) -> "subprocess.CompletedProcess[str]":
+) -> subprocess.CompletedProcess[str]:
     options = {
         "EVNT_CLICKHOUSE__CONNECTION__PORT": str(server.port),
         "EVNT_CLICKHOUSE__CONNECTION__PASSWORD": PASSWORD,
@@ -35,11 +34,39 @@ def test_files_are_loaded_once(clickhouse: Server, database: str, tmp_path: Path
         done = run(clickhouse, database, tmp_path, "load", "in")
         assert done.returncode == 1, done.stderr
         assert "6 events in events" in done.stderr
-        assert "1 lines rejected" in done.stderr.replace("\n", "")
+        assert "1 line rejected" in done.stderr.replace("\n", "")
     assert clickhouse.query(f"SELECT count() FROM {database}.events") == "6\n"
     (reject,) = [json.loads(each) for each in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert (reject["file"], reject["line"]) == ("in/b.tsv.gz", 2)
     assert reject["bad_row"]["data"]["failure"] == {"type": "NotTSV"}
+
+
+def test_what_was_loaded_is_not_read_again(clickhouse: Server, database: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(line(1))
+    assert "loaded before" not in run(clickhouse, database, tmp_path, "load", "a.tsv").stderr
+    assert "a.tsv: loaded before" in run(clickhouse, database, tmp_path, "load", "a.tsv").stderr
+
+
+def test_a_server_that_is_away_is_waited_for_until_the_user_stops(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(line(1))
+    variables = environment(EVNT_CLICKHOUSE__CONNECTION__PORT=str(free_port()))
+    command = [sys.executable, "-m", "cli", "load", "a.tsv"]
+    with subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True) as loading:
+        assert loading.stderr
+        assert "ClickHouse can't be reached" in loading.stderr.readline()
+        loading.send_signal(signal.SIGINT)
+        said = loading.stderr.read()
+        assert said == "stopped while ClickHouse could not be reached; start again to go on\n"
+        assert loading.wait(30) == 1
+
+
+def test_a_wrong_password_is_said_with_its_setting(clickhouse: Server, database: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(line(1))
+    for command in (["load", "a.tsv"], ["db", "diff"]):
+        done = run(clickhouse, database, tmp_path, *command, EVNT_CLICKHOUSE__CONNECTION__PASSWORD="wrong")
+        assert done.returncode == 78
+        assert done.stderr.startswith("ClickHouse: Code: 516.")
+        assert done.stderr.endswith(": see clickhouse.connection.username and .password\n")
 
 
 def test_failed_events_have_a_table_of_their_own(clickhouse: Server, database: str, tmp_path: Path) -> None:
@@ -75,5 +102,7 @@ def test_healthcheck_says_what_is_missing(
     done = run(clickhouse, database, tmp_path, "queue", "healthcheck", EVNT_CLICKHOUSE__CONNECTION__PORT=port)
     said = dict(row.split(": ", 1) for row in done.stdout.splitlines())
     assert said["stream"] == "ok"
-    assert said["clickhouse"].startswith({"tables": "missing", "server": "ClickHouse can't", None: "ok"}[missing])
+    assert said["clickhouse"].startswith(
+        {"tables": "`evnt db init` is due: create", "server": "ClickHouse can't", None: "ok"}[missing]
+    )
     assert done.returncode == (1 if missing else 0)

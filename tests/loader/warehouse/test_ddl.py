@@ -145,7 +145,7 @@ def test_an_empty_server_needs_everything() -> None:
         ("create table events", "loader"),
         ("create table events_failed", "loader"),
         ("create table bad_rows", "loader"),
-        ("make events_unique and local again", "loader"),
+        ("make or renew the views: events_unique, local", "loader"),
     ]
 
 
@@ -159,7 +159,7 @@ def test_a_missing_column_is_added_and_the_views_follow() -> None:
     found["events"] = Table(
         columns, *[getattr(found["events"], key) for key in ("sorting_key", "partition_key", "engine_full")]
     )
-    assert due(ONE, found) == [("events: add true_tstamp", "loader"), ("make events_unique and local again", "loader")]
+    assert due(ONE, found) == [("events: add true_tstamp", "loader"), ("make or renew the views: events_unique, local", "loader")]
 
 
 def test_a_view_that_does_not_show_a_schema_column_is_made_again() -> None:
@@ -167,7 +167,7 @@ def test_a_view_that_does_not_show_a_schema_column_is_made_again() -> None:
     table = found["events"]
     grown = {**table.columns, **dict(COLUMNS)}
     found["events"] = Table(grown, table.sorting_key, table.partition_key, table.engine_full)
-    assert due(ONE, found) == [("make events_unique and local again", "loader")]
+    assert due(ONE, found) == [("make or renew the views: events_unique, local", "loader")]
     found["events_unique"] = view(grown)
     assert due(ONE, found) == []
 
