@@ -159,7 +159,8 @@ def test_a_missing_column_is_added_and_the_views_follow() -> None:
     found["events"] = Table(
         columns, *[getattr(found["events"], key) for key in ("sorting_key", "partition_key", "engine_full")]
     )
-    assert due(ONE, found) == [("events: add true_tstamp", "loader"), ("make or renew the views: events_unique, local", "loader")]
+    views = ("make or renew the views: events_unique, local", "loader")
+    assert due(ONE, found) == [("events: add true_tstamp", "loader"), views]
 
 
 def test_a_view_that_does_not_show_a_schema_column_is_made_again() -> None:
