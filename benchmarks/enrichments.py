@@ -1,4 +1,4 @@
-"""What each enrichment costs, and all that need no network and no script together, on mixed page views.
+"""What each enrichment costs, and all that need no network and no script together, on mixed events of a web site.
 
 One event in ten comes from an address and a user agent that were never seen, as between sessions of real users;
 the databases and lists are made here, about as large as the real ones. Each event is parsed just before, as in the
@@ -21,7 +21,7 @@ from typing import Any
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from benchmarks.pageviews import records
+from benchmarks.pageviews import event, record_of, to_base64, useragent
 from benchmarks.result import Result, unit_s
 from enricher.enrichments import ORDER
 from enricher.enrichments.contract import Draft, Enrichment, Patch, Query, Resources
@@ -73,6 +73,21 @@ PURE: dict[str, dict[str, Any]] = {
     },
     "event_spec": {"database": "specs.json"},
 }
+
+_CLICK = {
+    "schema": f"iglu:{_SNOWPLOW}/unstruct_event/jsonschema/1-0-0",
+    "data": {
+        "schema": f"iglu:{_SNOWPLOW}/link_click/jsonschema/1-0-1",
+        "data": {"targetUrl": "https://shop.example.com/products/hats", "elementId": "hats", "elementClasses": ["nav"]},
+    },
+}
+#: What makes a page view another kind of event. Of ten: four page views, three pings, two clicks, one structured.
+_KINDS: tuple[dict[str, str], ...] = (
+    *[{}] * 4,
+    *[{"e": "pp", "pp_mix": "0", "pp_max": "0", "pp_miy": "0", "pp_may": "800"}] * 3,
+    *[{"e": "ue", "ue_px": to_base64(_CLICK)}] * 2,
+    {"e": "se", "se_ca": "shop", "se_ac": "add", "se_la": "shoes", "se_va": "2"},
+)
 
 #: For comparison: what a small function of the operator costs.
 SCRIPTS: dict[str, dict[str, Any]] = {
@@ -158,11 +173,17 @@ def events() -> Iterator[Draft]:
     resolver = IgluResolver(open_resolver(ResolverConfig(), Path(), time.time), time.time, 500, 50)
     pipeline = Pipeline(resolver.cached, lambda: (spy,), Options(Processor("evnt-enrich", "0.1.0")))
     random_ = random.Random(1)
-    for record in records(EVENTS, 1, 0.9):
+    for record in list(_records(random_)):
         _drive(pipeline.process(record, _MESSAGE, 1_735_000_000_000), resolver)
         draft = seen.pop()
         _dress(draft, random_)
         yield draft
+
+
+def _records(random_: random.Random) -> Iterator[bytes]:
+    for number in range(EVENTS):
+        agent = useragent(number % 50 if random_.random() < 0.9 else 1_000_000 + number)
+        yield record_of(event(random_, number) | random_.choice(_KINDS), number=number, agent=agent)
 
 
 def _drive(run: Generator[Query, Any, Any], resolver: IgluResolver) -> None:

@@ -82,10 +82,11 @@ def _numbers(path: Path) -> list[int]:
 def enrich(draft: Draft, state: State) -> Patch | None:
     if draft.values[_PLATFORM] in state.bypassed:
         return None
-    schemas = [one.schema for one in draft.derived]
-    if _NETWORK not in schemas:
-        return None
-    return Patch(derived=[_judged(one, state.bots) if one.schema == _NETWORK else one for one in draft.derived])
+    for one in draft.derived:
+        if one.schema == _NETWORK:
+            judged = [_judged(one, state.bots) if one.schema == _NETWORK else one for one in draft.derived]
+            return Patch(derived=judged)
+    return None
 
 
 def _judged(one: Entity, bots: frozenset[int]) -> Entity:

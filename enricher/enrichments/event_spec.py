@@ -11,7 +11,6 @@ from enricher.enrichments.contract import (
     Asset,
     Draft,
     EnrichmentRefused,
-    Entity,
     Parameters,
     Patch,
     Resources,
@@ -100,9 +99,9 @@ class Requirement(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """fits, here and above: None where there is no constraint."""
+    """patch: attaches its name. fits, here and above: None where there is no constraint."""
 
-    attached: Entity
+    patch: Patch
     fits: Check | None
     requirements: tuple[Requirement, ...]
 
@@ -153,7 +152,7 @@ def _compiled(one: Specification) -> Compiled:
         )
         for wanted in one.entities
     )
-    return Compiled(entity(_OUTPUT, named), _check(one.constraint), requirements)
+    return Compiled(Patch(contexts=(entity(_OUTPUT, named),)), _check(one.constraint), requirements)
 
 
 def _check(constraint: Mapping[str, Any] | None) -> Check | None:
@@ -162,8 +161,7 @@ def _check(constraint: Mapping[str, Any] | None) -> Check | None:
 
 def enrich(draft: Draft, state: State) -> Patch | None:
     """An event that declares its specification itself is left alone."""
-    schema = _schema(draft)
-    candidates = state.by_schema.get(schema) if schema else None
+    candidates = state.by_schema.get(_schema(draft))
     if candidates is None:
         return None
     contexts: dict[str, list[Any]] = {}
@@ -172,30 +170,35 @@ def enrich(draft: Draft, state: State) -> Patch | None:
             contexts.setdefault(schema, []).append(data)
         elif schema.startswith(_DECLARED):
             return None
-    candidates = _met(candidates, contexts)
-    data = _data(draft) if candidates else None
-    found = [one.attached for one in candidates if one.fits is None or one.fits(data)]
-    return Patch(contexts=found) if found else None
+    return _together(_fulfilled(candidates, contexts, draft))
 
 
-def _met(candidates: Sequence[Compiled], contexts: Mapping[str, Sequence[Any]]) -> list[Compiled]:
-    """Those whose requirements of entities the event meets."""
-    found = []
+def _fulfilled(candidates: Sequence[Compiled], contexts: Mapping[str, Sequence[Any]], draft: Draft) -> list[Patch]:
+    found: list[Patch] = []
+    data = None
     for one in candidates:
         for wanted in one.requirements:
             if not wanted.met(contexts):
                 break
         else:
-            found.append(one)
+            data = data or _data(draft)
+            if one.fits is None or one.fits(data):
+                found.append(one.patch)
     return found
 
 
-def _schema(draft: Draft) -> str | None:
-    """Of the self-describing event, or the one that a page view or page ping is judged by."""
+def _together(patches: Sequence[Patch]) -> Patch | None:
+    if len(patches) < 2:
+        return patches[0] if patches else None
+    return Patch(contexts=[one for patch in patches for one in patch.contexts])
+
+
+def _schema(draft: Draft) -> str:
+    """Of the self-describing event, or the one that a page view or page ping is judged by; "" for others."""
     if draft.event is not None:
         return draft.event.schema
     modelled = _MODELLED.get(draft.values[_EVENT_NAME])
-    return modelled.schema if modelled else None
+    return modelled.schema if modelled else ""
 
 
 def _data(draft: Draft) -> Any:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, EnrichmentRefused, Parameters, Patch, Resources
 from enricher.enrichments.parts.text import entity
 from shared.schema import SchemaCriterion
 
@@ -26,9 +26,9 @@ class Config(Parameters):
 
 
 class State(NamedTuple):
-    """of(line): the header as an entity where it is wanted. Most lines come again and again."""
+    """of(line): what attaches the header where it is wanted. Most lines come again and again."""
 
-    of: Callable[[str], Entity | None]
+    of: Callable[[str], Patch | None]
 
 
 def prepare(config: Config, _: Resources) -> State:
@@ -36,16 +36,19 @@ def prepare(config: Config, _: Resources) -> State:
         pattern = re.compile(config.headers_pattern)
     except re.error as error:
         raise EnrichmentRefused(f"headersPattern is not a regular expression Python knows: {error}") from error
-    return State(lru_cache(_LINES_REMEMBERED)(partial(_entity, wanted=pattern)))
+    return State(lru_cache(_LINES_REMEMBERED)(partial(_patch, wanted=pattern)))
 
 
-def _entity(line: str, wanted: re.Pattern[str]) -> Entity | None:
+def _patch(line: str, wanted: re.Pattern[str]) -> Patch | None:
     name, colon, value = line.partition(":")
     if not colon or not wanted.fullmatch(name):
         return None
-    return entity(_OUTPUT, {"name": name.strip(_JAVA_BLANKS), "value": value.strip(_JAVA_BLANKS)})
+    data = {"name": name.strip(_JAVA_BLANKS), "value": value.strip(_JAVA_BLANKS)}
+    return Patch(contexts=(entity(_OUTPUT, data),))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
     found = [one for line in draft.payload.headers or () if (one := state.of(line)) is not None]
-    return Patch(contexts=found) if found else None
+    if len(found) < 2:
+        return found[0] if found else None
+    return Patch(contexts=[one for patch in found for one in patch.contexts])
