@@ -19,7 +19,8 @@ def accept(_rows: list[Mapping[str, str]]) -> None:
 
 @dataclass
 class FakeWarehouse:
-    """Implements Warehouse. outages: raised, one a call of `insert`, before anything else happens."""
+    """Implements Warehouse. outages: raised, one a call of `insert`, before anything else happens. short_by: rows that
+    the next insert leaves out, keeps_short: those that every later one does."""
 
     refuse: Refuse = accept
     outages: deque[Exception] = field(default_factory=deque)
@@ -31,6 +32,7 @@ class FakeWarehouse:
     added: list[Sequence[Column]] = field(default_factory=list)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     short_by: int = 0
+    keeps_short: int = 0
     hold: asyncio.Event | None = None
     held: int = 0
 
@@ -56,7 +58,7 @@ class FakeWarehouse:
         if token not in self.tokens:
             self.tokens.add(token)
             kept = rows[: len(rows) - self.short_by]
-            self.short_by = 0
+            self.short_by = self.keeps_short
             self.rows.setdefault(table_name, []).extend(kept)
             return len(kept)
         return len(rows)

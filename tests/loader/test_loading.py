@@ -507,6 +507,23 @@ async def test_bad_rows_become_rows() -> None:
     assert {row["type"] for row in bench.warehouse.rows["bad_rows"]} == {"unknown"}
 
 
+async def test_bad_rows_that_were_not_written_are_sent_once_more() -> None:
+    bench = Bench()
+    bench.warehouse.short_by = 1
+    loading = BadRowLoading(bench.warehouse, bench.subscriber, bench.patience, bench.metrics)
+    await loading([bad_message(message_id="x"), bad_message(message_id="y")])
+    assert {row["id"] for row in bench.warehouse.rows["bad_rows"]} == {"x", "y"}
+    assert bench.registry.get_sample_value("evnt_loader_rows_missing_total", {"table": "bad_rows"}) == 1
+
+
+async def test_a_table_that_keeps_no_bad_rows_stops_the_loader() -> None:
+    bench = Bench()
+    bench.warehouse.keeps_short = bench.warehouse.short_by = 1
+    loading = BadRowLoading(bench.warehouse, bench.subscriber, bench.patience, bench.metrics)
+    with pytest.raises(Misconfigured, match="stored 1"):
+        await loading([bad_message(message_id="x"), bad_message(message_id="y")])
+
+
 async def test_a_bad_row_that_is_refused_is_buried_and_makes_no_other() -> None:
     bench = Bench()
 
