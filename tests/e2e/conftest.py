@@ -50,9 +50,9 @@ STANDARD = "../shared/traffic"
 
 def _iglu(place: Path) -> Path:
     """The resolver's configuration: the schemas that evnt ships, and the made-up ones."""
-    places = (folder("EVNT_TRAFFIC", STANDARD), ROOT / STANDARD)
-    made_up = next((path for path in places if (path / "schemas").is_dir()), ROOT) / "schemas"
-    folders = {"shipped": ROOT / "schemas", "made up": made_up}
+    places = {folder("EVNT_TRAFFIC", STANDARD).resolve(), (ROOT / STANDARD).resolve()}
+    made_up = [path / "schemas" for path in sorted(places) if (path / "schemas").is_dir()]
+    folders = {"shipped": ROOT / "schemas"} | {f"made up {number}": path for number, path in enumerate(made_up)}
     repositories = [
         {"name": name, "priority": 0, "vendorPrefixes": [], "connection": {"embedded": {"path": str(path)}}}
         for name, path in folders.items()

@@ -52,7 +52,9 @@ def refuses_all(problem: str) -> bool:
 def concerns(event: Mapping[str, Any], problem: str) -> bool:
     """May a problem named by the recording be this event's? Another one of the same schema may be valid."""
     schema = problem_schema(problem)
-    return schema is None or refuses_all(problem) or schema in {*event.get("contexts", ()), _schema_of(event)}
+    if schema is None or refuses_all(problem) or "/unstruct_event/" in schema or "/contexts/" in schema:
+        return True
+    return schema in {*event.get("contexts", ()), _schema_of(event)}
 
 
 def long_texts(event: Mapping[str, Any]) -> frozenset[str]:
