@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from enricher.enrichments import event_fingerprint
 from enricher.enrichments.contract import Answer, Draft, Enrichment, Entity, Patch, Query, Resources
+from enricher.entities import Cached
 from enricher.pipeline import Options, Outcome, Pipeline
 from shared.event import FIELDS, INDEX, WIDTH
 from shared.payload import decode as payloads
@@ -101,6 +102,34 @@ def test_a_bug_of_who_answers_is_the_asking_events() -> None:
     outcome = done.value.value
     assert [bad.type for bad in outcome.bad] == ["generic_error"]
     assert (outcome.refused, outcome.events) == (1, 0), "the request counts, its events were never known"
+
+
+def test_answers_that_no_cache_keeps_end_in_the_same_event() -> None:
+    """A phase is gone through again for every schema; enrichments are asked once, and nothing is reported twice."""
+    asked: list[str] = []
+    page = Entity("iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0", {"id": 1})
+    asking = enrichment(lambda _draft, _state, _answer: Patch(contexts=[page]), lambda *_: Query("http", "who?"))
+    contexts = {
+        "schema": "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0",
+        "data": [{"schema": "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2", "data": {}}],
+    }
+
+    def process(cached: Cached, schemas: Schemas) -> Outcome:
+        def answer(query: Query) -> Answer:
+            asked.append(query.question)
+            return Answer("me")
+
+        sent = post({**GOOD, "vid": "x", "co": json.dumps(contexts)})
+        pipeline = Pipeline(cached, lambda: [asking], Options(PROCESSOR))
+        return run(pipeline.process(sent, MESSAGE_ID, ETL_MS), schemas, answer)
+
+    schemas = Schemas()
+    forgetful, keeping = process(lambda _uri: None, schemas), process(schemas.cached, schemas)
+    assert asked == ["who?", "who?"]
+    assert forgetful == keeping
+    (row,) = rows(forgetful)
+    assert len(row["data"]["failure"]["messages"]) == 2, "the parameter and the entity"
+    assert len(forgetful.failed) == 1
 
 
 # ---- enrichments --------------------------------------------------------------------------------------------------
