@@ -18,7 +18,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import ujson
+import msgspec
 import uvloop
 
 from benchmarks.pageviews import body, event, record_of, records, to_base64
@@ -193,8 +193,8 @@ class Bench:
 def _bare(message: bytes) -> None:
     for payload in decode(message):
         assert isinstance(payload, CollectorPayload)
-        for parameters in ujson.loads(payload.body or "")["data"]:
-            ujson.loads(base64url.decode(parameters["cx"]))
+        for parameters in msgspec.json.decode(payload.body or "")["data"]:
+            msgspec.json.decode(base64url.decode(parameters["cx"]))
 
 
 def _best(call: Callable[[Any], Any], inputs: Sequence[Any], calls: int = 2_000) -> float:
