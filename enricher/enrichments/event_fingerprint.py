@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import NamedTuple
@@ -52,19 +53,17 @@ def prepare(config: Config, _: Resources) -> State:
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    data = preimage(draft.parameters, state.planned).encode("utf-8", "replace")
-    return Patch({"event_fingerprint": state.hashed(data).hexdigest()})
-
-
-def preimage(parameters: Mapping[str, str | None], planned: Callable[[tuple[str, ...]], Plan]) -> str:
     """A parameter without `=` counts as absent, an empty one does not."""
-    take, pieces = planned(tuple(parameters))
+    parameters = draft.parameters
+    take, pieces = state.planned(tuple(parameters))
     pieces = pieces.copy()
     pieces[1::2] = take(parameters)
     try:
-        return _SEPARATOR.join(pieces)  # type: ignore[arg-type]
+        text = _SEPARATOR.join(pieces)  # type: ignore[arg-type]
     except TypeError:
-        return preimage({name: value for name, value in parameters.items() if value is not None}, planned)
+        present = {name: value for name, value in parameters.items() if value is not None}
+        return enrich(replace(draft, parameters=present), state)
+    return Patch({"event_fingerprint": state.hashed(text.encode("utf-8", "replace")).hexdigest()})
 
 
 def plan(names: Iterable[str], excluded: frozenset[str]) -> Plan:

@@ -190,10 +190,11 @@ def _is_anonymous(lines: Sequence[str]) -> bool:
 
 def _columns(draft: Draft, state: State, changes: list[Change] | None) -> dict[str, str]:
     fields: dict[str, str] = {}
+    values, hashed = draft.values, state.hashed
     for field, place in state.columns:
-        original = fields.get(field) or draft.values[place]
+        original = fields.get(field) or values[place]
         if original:
-            fields[field] = modified = state.hashed(original)
+            fields[field] = modified = hashed(original)
             if changes is not None:
                 changes.append(Change(field, original, modified))
     return fields
@@ -201,14 +202,17 @@ def _columns(draft: Draft, state: State, changes: list[Change] | None) -> dict[s
 
 def _insides(draft: Draft, state: State, changes: list[Change] | None) -> dict[str, list[Entity]]:
     replaced: dict[str, list[Entity]] = {}
+    mask = state.masked
     for target in state.insides:
-        before = replaced.get(target.field) or entities_of(draft, target.field)
-        for place, one in enumerate(before):
-            if target.matches(one.schema):
-                mask = state.masked if changes is None else _recording(one.schema, target, state.hashed, changes)
-                data = target.changed(one.data, mask)
-                if data is not one.data:
-                    replaced.setdefault(target.field, list(before))[place] = Entity(one.schema, data)
+        field, _, matches, changed = target
+        before = replaced.get(field) or entities_of(draft, field)
+        for place, (schema, data, _) in enumerate(before):
+            if matches(schema):
+                if changes is not None:
+                    mask = _recording(schema, target, state.hashed, changes)
+                masked = changed(data, mask)
+                if masked is not data:
+                    replaced.setdefault(field, list(before))[place] = Entity(schema, masked)
     return replaced
 
 

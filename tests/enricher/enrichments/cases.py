@@ -147,13 +147,23 @@ def _campaign(case: Case) -> Outcome:
     return run(case, campaign_attribution, draft(query=dict(case.input["querystring"])))
 
 
+class Unhashed:
+    """In place of a hash: what would be hashed."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def hexdigest(self) -> str:
+        return self._data.decode()
+
+
 def _fingerprint(case: Case) -> Outcome:
     state = case.state(event_fingerprint)
     if "hash_of" in case.input:
         return {"digest": state.hashed(case.input["hash_of"].encode()).hexdigest()}
     before = draft(parameters=case.input["parameters"])
     made = outcome(before, event_fingerprint.enrich(before, state))
-    text = event_fingerprint.preimage(case.input["parameters"], state.planned)
+    text = outcome(before, event_fingerprint.enrich(before, state._replace(hashed=Unhashed)))["event_fingerprint"] or ""
     return {**made, "preimage": text, "preimage_length": len(text), "length": len(made["event_fingerprint"])}
 
 
