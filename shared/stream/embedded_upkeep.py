@@ -19,7 +19,7 @@ from shared.stream.topology import retention
 ROUND_S = 0.25
 TRIM_S = 30.0
 
-#: Bytes of the write-ahead log above which a round copies it into the file, and above which it is cut to nothing.
+#: Bytes of the write-ahead log above which a round copies it into the file, and above which it begins anew.
 SMALL_WAL = 4_000_000
 LARGE_WAL = 64_000_000
 
@@ -71,10 +71,10 @@ class Upkeep:
         self._idle_rounds = self._idle_rounds + 1 if version == self._version else 0
         self._version = version
         size = self._wal_bytes()
-        if size > LARGE_WAL or (size and self._idle_rounds >= IDLE_ROUNDS):
+        if size and self._idle_rounds >= IDLE_ROUNDS:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         elif size > SMALL_WAL and not self._idle_rounds:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            copy_log(connection, LARGE_WAL)
 
     def _wal_bytes(self) -> int:
         try:
@@ -93,6 +93,18 @@ class Upkeep:
                 connection.execute("BEGIN IMMEDIATE")
                 with connection:
                     removed = store.trim(connection, log, max_bytes, self._clock() - max_age_ms, TRIM_STEP)
+
+
+def copy_log(connection: sqlite3.Connection, most: int) -> None:
+    """Copy the write-ahead log into the file while others write; above `most` bytes, let it begin anew.
+
+    For that writers have to stop, so all but the last milliseconds is copied before.
+    """
+    (page,) = connection.execute("PRAGMA page_size").fetchone()
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages * page > most:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def _give_back_pages(connection: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,8 +19,8 @@ from shared.stream.embedded_look import Watch, look
 from shared.stream.embedded_presence import Presence, alone, lives, sweep
 from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_subscriber import EmbeddedSubscriber
-from shared.stream.embedded_thread import CommitThread
-from shared.stream.embedded_upkeep import TRIM_S, Upkeep
+from shared.stream.embedded_thread import CommitThread, begin
+from shared.stream.embedded_upkeep import TRIM_S, Upkeep, copy_log
 from tests.shared.test_stream import eventually, ids, some, take
 
 LIMITS = StreamLimits()
@@ -145,6 +146,30 @@ async def test_the_file_and_its_write_ahead_log_shrink_again(tmp_path: Path) -> 
 
 async def _below(file: Path, size: int) -> bool:
     return (await asyncio.to_thread(file.stat)).st_size < size
+
+
+async def test_a_write_ahead_log_begins_anew_while_others_write(file: Path) -> None:
+    written, most = 60_000_000, 5_000_000
+
+    def write() -> None:
+        connection = store.connect(file, "FULL")
+        rows = store.rows(some(1, size=100_000))
+        for _ in range(written // 100_000):
+            begin(connection, 5)
+            with connection:
+                store.put(connection, "raw", rows, 10**9)
+            time.sleep(0.001)
+        connection.close()
+
+    writing = asyncio.ensure_future(asyncio.to_thread(write))
+    upkeep = store.connect(file, "FULL")
+    upkeep.execute("PRAGMA busy_timeout=50")
+    while not writing.done():
+        copy_log(upkeep, most)
+        await asyncio.sleep(0.01)
+    await writing
+    assert file.with_name("stream.sqlite-wal").stat().st_size < written / 2
+    upkeep.close()
 
 
 async def test_a_file_of_another_layout_is_refused(tmp_path: Path, file: Path) -> None:
