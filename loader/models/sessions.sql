@@ -6,7 +6,7 @@ SELECT
     app_id,
     session_id,
     max(domain_sessionidx) AS session_index,
-    argMin(visitor_id, tstamp) AS visitor_id,
+    argMin(nullIf(visitor_id, ''), tstamp) AS visitor_id,
     argMax(user_id, tstamp) AS user_id,
     argMin(network_userid, tstamp) AS network_userid,
     argMin(platform, tstamp) AS platform,
@@ -47,13 +47,7 @@ SELECT
     argMin(os_timezone, tstamp) AS os_timezone
 FROM
 (
-    SELECT
-        *,
-        ifNull(derived_tstamp, collector_tstamp) AS tstamp,
-        ifNull(ifNull(domain_sessionid, toString(contexts_com_snowplowanalytics_snowplow_client_session_1[1].sessionId)), '')
-            AS session_id,
-        ifNull(domain_userid, toString(contexts_com_snowplowanalytics_snowplow_client_session_1[1].userId)) AS visitor_id
-    FROM {events}
+{identified}
 )
 WHERE session_id != ''
 GROUP BY app_id, session_id

@@ -30,14 +30,7 @@ SELECT
     argMax(br_lang, tstamp) AS last_br_lang
 FROM
 (
-    SELECT
-        *,
-        ifNull(derived_tstamp, collector_tstamp) AS tstamp,
-        ifNull(ifNull(domain_sessionid, toString(contexts_com_snowplowanalytics_snowplow_client_session_1[1].sessionId)), '')
-            AS session_id,
-        ifNull(ifNull(domain_userid, toString(contexts_com_snowplowanalytics_snowplow_client_session_1[1].userId)), '')
-            AS visitor_id
-    FROM {events}
+{identified}
 )
 WHERE visitor_id != ''
 GROUP BY app_id, visitor_id

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import NamedTuple
 
 from loader.warehouse import ddl
@@ -13,7 +14,8 @@ _EVERY = re.compile(r"[1-9][0-9]{0,3} (MINUTE|HOUR|DAY|WEEK)", re.IGNORECASE)
 
 
 class Model(NamedTuple):
-    """A derived table. query: a SELECT with `{events}` for its source. order_by: how the table is sorted."""
+    """A derived table. query: a SELECT with `{events}` for its source, alone or inside the events that models share,
+    `{identified}`. order_by: how the table is sorted."""
 
     name: str
     query: str
@@ -26,12 +28,14 @@ class InvalidInterval(ValueError):
 
 def models() -> list[Model]:
     """All models, by name."""
-    return [_model(file) for file in sorted(_FOLDER.glob("*.sql"))]
+    return [_model(file) for file in sorted(_FOLDER.glob("[a-z]*.sql"))]
 
 
 def select(configuration: ConfigurationSettings, model: Model) -> str:
     """The model's SELECT over the events of this warehouse, to run by hand or by any scheduler."""
-    return model.query.replace("{events}", ddl.full_name(configuration, ddl.UNIQUE_VIEW))
+    shared = (_FOLDER / "_identified.sql").read_text().rstrip()
+    query = model.query.replace("{identified}", indent(shared, "    "))
+    return query.replace("{events}", ddl.full_name(configuration, ddl.UNIQUE_VIEW))
 
 
 def create(configuration: ConfigurationSettings, model: Model, every: str) -> list[str]:
