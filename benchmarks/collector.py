@@ -7,7 +7,6 @@ what it can take, and on a shared one it is all that can be compared. What came 
 
 import asyncio
 import json
-import os
 import random
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -26,17 +24,15 @@ import uvloop
 from aiohttp import web
 
 from benchmarks.load import Load, Measured, run
+from benchmarks.measured import MEASURED, REST, broker, cpu_s, resident_kb
 from benchmarks.result import BODY, Result, unit_s
 from shared.settings import environment
-from tests.broker import VHOSTS, BrokerAbsent, private_node
+from tests.broker import BrokerAbsent
 from tests.ports import free_port
 
 #: Seconds of one measurement, and how often the handler and the collector take turns: a noisy machine is noisy to both.
 SECONDS = 2.0
 TURNS = 5
-
-#: Cores of the server and of everything else.
-SERVER, REST = 0, 1
 
 TARGETS = {"1-event POST": 0.55, "10-event POST": 0.43, "GET /i": 0.55}
 
@@ -55,7 +51,7 @@ def main() -> None:
     cases = {"1-event POST": (_posts(1), 1), "10-event POST": (_posts(10), 10), "GET /i": (_gets(), 1)}
     unit = unit_s()
     with _serving("bare handler", ["-m", "benchmarks.collector", "bare"], {}) as bare:
-        for name, opened in (("embedded stream", _embedded), ("RabbitMQ", _rabbitmq)):
+        for name, opened in (("embedded stream", _embedded), ("RabbitMQ", broker)):
             try:
                 with opened() as variables, _serving(name, ["-m", "collector"], variables) as server:
                     for case, (requests, events) in cases.items():
@@ -153,19 +149,17 @@ class Server:
         self._process = process
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self._process.pid)
 
     def resident_kb(self) -> int:
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+        return resident_kb(self._process.pid)
 
 
 @contextmanager
 def _serving(name: str, command: list[str], variables: Mapping[str, str]) -> Iterator[Server]:
     port = free_port()
     variables = {**environment(), **variables, "EVNT_COLLECTOR__PORT": str(port), "EVNT_COLLECTOR__ADMIN__PORT": "0"}
-    pinned = ["taskset", "-c", str(SERVER), sys.executable, *command, str(port)]
+    pinned = ["taskset", "-c", str(MEASURED), sys.executable, *command, str(port)]
     process = subprocess.Popen(pinned, env=dict(variables))
     try:
         _wait(port)
@@ -189,23 +183,6 @@ def _wait(port: int) -> None:
 def _embedded() -> Iterator[Mapping[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         yield {"EVNT_DATA_DIR": folder, "EVNT_INGEST__MODE": "direct"}
-
-
-@contextmanager
-def _rabbitmq() -> Iterator[Mapping[str, str]]:
-    with tempfile.TemporaryDirectory() as folder:
-        os.sched_setaffinity(0, {REST})  # inherited by the node
-        try:
-            with private_node(Path(folder) / "node") as node:
-                yield {
-                    "EVNT_DATA_DIR": folder,
-                    "EVNT_INGEST__MODE": "rabbitmq",
-                    "EVNT_INGEST__RABBITMQ__HOST": node.address.host,
-                    "EVNT_INGEST__RABBITMQ__PORT": str(node.address.port),
-                    "EVNT_INGEST__RABBITMQ__VIRTUALHOST": VHOSTS[0],
-                }
-        finally:
-            os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
 
 
 async def _bare(port: int) -> None:

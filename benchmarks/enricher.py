@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import msgspec
 import uvloop
 
+from benchmarks.measured import MEASURED, broker, cpu_s
 from benchmarks.pageviews import body, event, record_of, records, to_base64
 from benchmarks.result import Result, unit_s
 from enricher import attributes, base64url, entities, jsontext, limits, mapping
@@ -41,10 +42,7 @@ from shared.settings import SharedSettings, environment, load
 from shared.stream import open_publisher
 from shared.stream.contract import Message
 from shared.tsv import encode
-from tests.broker import VHOSTS, BrokerAbsent, private_node
-
-#: Cores of what is measured and of everything else.
-MEASURED, REST = 0, 1
+from tests.broker import BrokerAbsent
 
 EVENTS = 6_000
 ROUNDS = 5
@@ -227,22 +225,8 @@ def _through_rabbitmq() -> None:
 
 @contextmanager
 def _broker() -> Iterator[Mapping[str, str]]:
-    with tempfile.TemporaryDirectory() as folder:
-        cores = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {REST})  # inherited by the node
-        try:
-            with private_node(Path(folder) / "node") as node:
-                yield {
-                    **environment(),
-                    "EVNT_DATA_DIR": folder,
-                    "EVNT_INGEST__MODE": "rabbitmq",
-                    "EVNT_INGEST__RABBITMQ__HOST": node.address.host,
-                    "EVNT_INGEST__RABBITMQ__PORT": str(node.address.port),
-                    "EVNT_INGEST__RABBITMQ__VIRTUALHOST": VHOSTS[0],
-                    "EVNT_ENRICHER__ADMIN__PORT": str(ADMIN_PORT),
-                }
-        finally:
-            os.sched_setaffinity(0, cores)
+    with broker() as variables:
+        yield {**environment(), **variables, "EVNT_ENRICHER__ADMIN__PORT": str(ADMIN_PORT)}
 
 
 async def _fill(settings: SharedSettings, made: Sequence[bytes]) -> None:
@@ -277,7 +261,7 @@ def _wait_for(process: "subprocess.Popen[bytes]", events: int) -> tuple[float, f
     for _ in range(600):
         done = _enriched()
         if done >= events:
-            return time.perf_counter(), _cpu_s(process.pid), done
+            return time.perf_counter(), cpu_s(process.pid), done
         time.sleep(0.25)  # rarely: answering costs the enricher more than a millisecond
     raise RuntimeError("the enricher did not finish")
 
@@ -289,11 +273,6 @@ def _enriched() -> float:
     except (URLError, OSError):
         return 0.0
     return next(float(line.split()[1]) for line in lines if line.startswith("evnt_enricher_enriched_total "))
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from benchmarks.enriched import CHUNK_ROWS, make_chunk
-from benchmarks.loader_servers import Embedded, busy_s, cpu_s, embedded_server, swallowing_server
+from benchmarks.loader_servers import Embedded, busy_s, embedded_server, swallowing_server
+from benchmarks.measured import cpu_s
 from benchmarks.result import Result, unit_s
 from loader import body, cells, chunk, dedupe
 from loader.__main__ import Lanes, spare_collector

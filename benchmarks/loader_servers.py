@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,12 +12,10 @@ from typing import NamedTuple
 import uvloop
 from aiohttp import web
 
+from benchmarks.measured import TICKS
 from loader.settings import LoaderSettings
 from loader.warehouse.clickhouse import ClickHouse
 from shared.settings import environment
-
-#: Of the clock that /proc counts CPU in, a second.
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Embedded(NamedTuple):
@@ -86,13 +83,7 @@ async def _free_port() -> int:
     return port
 
 
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used, all its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
 def busy_s() -> float:
     """Seconds of CPU that all processes of the machine have used."""
     user, nice, system, _idle, _waiting, *interrupts = map(int, Path("/proc/stat").read_text().split()[1:8])
-    return (user + nice + system + sum(interrupts)) / _TICKS
+    return (user + nice + system + sum(interrupts)) / TICKS
