@@ -142,23 +142,23 @@ def _expressions(found: _Entities) -> dict[str, str]:
         "geolocation": found.json("geolocation").sql,
         "user_agent": _AGENT,
         **_devices(found),
-        "resolution": _tuple(
-            browser=_size("dvce_screenwidth", "dvce_screenheight"),
-            viewport=_size("br_viewwidth", "br_viewheight"),
-            page=_size("doc_width", "doc_height"),
-        ),
-        "event": _tuple(
-            action=_Typed(_text("se_action")),
-            category=_Typed(_text("se_category")),
-            label=_Typed(_text("se_label")),
-            property=_property(),
-            value=_Typed("toFloat32(ifNull(e.se_value, 0))", "Float32"),
-            unstructured=found.event(),
-        ),
+        "resolution": _RESOLUTION,
+        "event": _event(found),
         "extra": found.rest().sql,
         "tracker": _tuple(version=_Typed(_text("v_tracker")), namespace=_Typed(_text("name_tracker"))),
         "app": f"if({_PLATFORM} = 'mob', {_text('name_tracker')}, e.app_id)",
     }
+
+
+def _event(found: _Entities) -> str:
+    return _tuple(
+        action=_Typed(_text("se_action")),
+        category=_Typed(_text("se_category")),
+        label=_Typed(_text("se_label")),
+        property=_property(),
+        value=_Typed("toFloat32(ifNull(e.se_value, 0))", "Float32"),
+        unstructured=found.event(),
+    )
 
 
 def _session(found: _Entities) -> str:
@@ -225,3 +225,10 @@ def _property() -> _Typed:
     text = _text("se_property")
     wrapped = f"if({text} = '', '{{}}', concat('{{\"ex-property\":', toJSONString({text}), '}}'))"
     return _Typed(f"CAST(if(isValidJSON({text}) AND startsWith({text}, '{{'), {text}, {wrapped}), 'JSON')", "JSON")
+
+
+_RESOLUTION = _tuple(
+    browser=_size("dvce_screenwidth", "dvce_screenheight"),
+    viewport=_size("br_viewwidth", "br_viewheight"),
+    page=_size("doc_width", "doc_height"),
+)

@@ -20,8 +20,9 @@ from aiohttp import web
 from loader.settings import LoaderSettings
 from loader.warehouse.embedded_access import Access
 from loader.warehouse.embedded_engine import Engine, EngineError
-from loader.warehouse.embedded_http import BLOCK_BYTES, ClickHouseHttp
+from loader.warehouse.embedded_http import ClickHouseHttp
 from loader.warehouse.embedded_memory import release_clean_pages
+from loader.warehouse.embedded_request import BLOCK_BYTES
 from loader.warehouse.settings import EmbeddedSettings
 from shared.process import Misconfigured, port_taken, run
 from shared.settings import load

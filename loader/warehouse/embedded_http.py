@@ -6,22 +6,19 @@ status codes and headers. Answers are buffered whole; the data of an INSERT stre
 
 import asyncio
 import json
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from loader.warehouse.embedded_access import Access, Refused
 from loader.warehouse.embedded_answers import content_type_of, status_of
 from loader.warehouse.embedded_engine import Answer, Connection, Engine, EngineError, Insertion, Progress
-from loader.warehouse.embedded_sessions import DEFAULT_TIMEOUT_S, Sessions
-from loader.warehouse.embedded_statement import DEFAULT_FORMAT, Insert, insert_in, inspect
-
-#: Bytes of an INSERT's data that are handed to the engine at once.
-BLOCK_BYTES = 1 << 20
+from loader.warehouse.embedded_request import Call, beginning, blocks, call_of, prepended, rest
+from loader.warehouse.embedded_sessions import Sessions
+from loader.warehouse.embedded_statement import Insert, insert_in, inspect
 
 #: Largest statement in bytes (the engine's own default); the data of an INSERT does not count.
 MOST_STATEMENT_BYTES = 262_144
@@ -29,51 +26,12 @@ MOST_STATEMENT_BYTES = 262_144
 #: Engine calls at once; further ones wait.
 THREADS = 16
 
-#: Request parameters that are not settings of the engine.
-_NOT_SETTINGS = frozenset(
-    {
-        "query",
-        "database",
-        "default_format",
-        "user",
-        "password",
-        "quota_key",
-        "role",
-        "query_id",
-        "session_id",
-        "session_timeout",
-        "session_check",
-        "compress",
-        "decompress",
-        "stacktrace",
-        "buffer_size",
-        "wait_end_of_query",
-        "add_http_cors_header",
-        "client_protocol_version",
-        "enable_http_compression",
-        "http_zlib_compression_level",
-        "send_progress_in_http_headers",
-    }
-)
-
 #: Content-Encoding that the engine undoes; aiohttp undoes gzip and deflate by itself.
 _ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy"})
 
 _NOT_TEXT = EngineError("Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)")
 
 T = TypeVar("T")
-
-
-class _Call(NamedTuple):
-    """What a request asks for beside its statement."""
-
-    query_id: str
-    database: str
-    default_format: str
-    settings: tuple[tuple[str, str], ...]
-    session_id: str
-    session_timeout_s: float
-    compress: bool
 
 
 class ClickHouseHttp:
@@ -118,7 +76,7 @@ class ClickHouseHttp:
         response.headers.update(self._access.cors_headers(request.headers.get("Origin")))
 
     async def _query(self, request: web.Request) -> web.Response:
-        call = _call(request)
+        call = call_of(request)
         try:
             self._access.check(request)
             return await self._answer(request, call)
@@ -127,8 +85,8 @@ class ClickHouseHttp:
         except EngineError as error:
             return self._failure(call, error)
 
-    async def _answer(self, request: web.Request, call: _Call) -> web.Response:
-        body = _blocks(request)
+    async def _answer(self, request: web.Request, call: Call) -> web.Response:
+        body = blocks(request)
         if (encoding := request.headers.get("Content-Encoding", "")) in _ENGINE_ENCODINGS:
             body = self._decoded(encoding, body)
         text = request.query.get("query", "").encode()
@@ -136,14 +94,14 @@ class ClickHouseHttp:
             text += b"\n"
         elif request.method in {"GET", "HEAD"}:
             return await self._ok(request)
-        head = b"" if text and _insert_in(text) else await _statement_bytes(body)
+        head = b"" if text and _insert_in(text) else await beginning(body)
         text += head
         insert = _insert_in(text)
         if insert is None:
-            return await self._run(request, call, text + await _rest(body, MOST_STATEMENT_BYTES - len(text)))
-        return await self._insert(request, call, insert, _prepended(text[insert.data_at :], body))
+            return await self._run(request, call, text + await rest(body, MOST_STATEMENT_BYTES - len(text)))
+        return await self._insert(request, call, insert, prepended(text[insert.data_at :], body))
 
-    async def _run(self, request: web.Request, call: _Call, text: bytes) -> web.Response:
+    async def _run(self, request: web.Request, call: Call, text: bytes) -> web.Response:
         statement = inspect(text)
         if statement.refused:
             raise EngineError(statement.refused)
@@ -165,7 +123,7 @@ class ClickHouseHttp:
         return response
 
     async def _insert(
-        self, request: web.Request, call: _Call, insert: Insert, data: AsyncIterator[bytes]
+        self, request: web.Request, call: Call, insert: Insert, data: AsyncIterator[bytes]
     ) -> web.Response:
         if request.method != "POST":
             raise EngineError("Code: 164. DB::Exception: Cannot insert in readonly mode: use POST. (READONLY)")
@@ -176,7 +134,7 @@ class ClickHouseHttp:
             progress = await self._in_thread(insertion.finish)
         return web.Response(body=b"", headers=self._headers(call, progress))
 
-    def _begin(self, held: ExitStack, call: _Call, insert: Insert) -> Insertion:
+    def _begin(self, held: ExitStack, call: Call, insert: Insert) -> Insertion:
         connection = held.enter_context(self._sessions.lend(call.session_id, call.session_timeout_s))
         held.enter_context(_configured(connection, call, read_only=False))
         insertion = connection.insert(insert)
@@ -187,7 +145,7 @@ class ClickHouseHttp:
         compressed = b"".join([block async for block in data])
         yield await self._in_thread(self._engine.decompress, compressed, encoding)
 
-    def _headers(self, call: _Call, progress: Progress) -> dict[str, str]:
+    def _headers(self, call: Call, progress: Progress) -> dict[str, str]:
         summary = {
             "read_rows": progress.read_rows,
             "read_bytes": progress.read_bytes,
@@ -205,7 +163,7 @@ class ClickHouseHttp:
             "X-ClickHouse-Timezone": self._engine.timezone,
         }
 
-    def _failure(self, call: _Call, error: EngineError, extra: Mapping[str, str] | None = None) -> web.Response:
+    def _failure(self, call: Call, error: EngineError, extra: Mapping[str, str] | None = None) -> web.Response:
         text = error.text if "(version " in error.text else f"{error.text} (version {self._engine.version})"
         headers = {"X-ClickHouse-Exception-Code": str(error.code), **self._headers(call, Progress()), **(extra or {})}
         return web.Response(status=status_of(error.code), text=text + "\n", headers=headers)
@@ -214,23 +172,8 @@ class ClickHouseHttp:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def _call(request: web.Request) -> _Call:
-    query, headers = request.query, request.headers
-    accepted, timeout = headers.get("Accept-Encoding", ""), query.get("session_timeout", "")
-    given = query.get("query_id") or headers.get("X-ClickHouse-Query-Id") or ""
-    return _Call(
-        query_id=given if given.isprintable() and given else str(uuid.uuid4()),
-        database=query.get("database") or headers.get("X-ClickHouse-Database") or "",
-        default_format=query.get("default_format") or headers.get("X-ClickHouse-Format") or DEFAULT_FORMAT,
-        settings=tuple((name, value) for name, value in query.items() if name not in _NOT_SETTINGS),
-        session_id=query.get("session_id", ""),
-        session_timeout_s=float(timeout) if timeout.isdecimal() else DEFAULT_TIMEOUT_S,
-        compress=query.get("enable_http_compression") == "1" and ("gzip" in accepted or "deflate" in accepted),
-    )
-
-
 @contextmanager
-def _configured(connection: Connection, call: _Call, *, read_only: bool) -> Iterator[None]:
+def _configured(connection: Connection, call: Call, *, read_only: bool) -> Iterator[None]:
     """The request's database and settings, for this request only where the connection outlives it."""
     if call.database:
         connection.use(call.database)
@@ -256,50 +199,3 @@ def _insert_in(text: bytes) -> Insert | None:
         return insert_in(text)
     except UnicodeDecodeError as error:
         raise _NOT_TEXT from error
-
-
-async def _blocks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body in blocks of about BLOCK_BYTES, so that a thread is asked once a block and not once a packet."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in _received(request):
-        parts.append(part)
-        size += len(part)
-        if size >= BLOCK_BYTES:
-            yield b"".join(parts)
-            parts, size = [], 0
-    if parts:
-        yield b"".join(parts)
-
-
-async def _received(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes in, decompressed. Raises EngineError where it breaks off or is not what it says."""
-    try:
-        async for part in request.content.iter_any():
-            yield part
-    except web.RequestPayloadError as error:
-        raise EngineError("Code: 354. DB::Exception: Can't decompress the body. (ZLIB_INFLATE_FAILED)") from error
-    except ConnectionError as error:
-        raise EngineError("Code: 210. DB::Exception: The client went away. (NETWORK_ERROR)") from error
-
-
-async def _statement_bytes(body: AsyncIterator[bytes]) -> bytes:
-    return await anext(body, b"")
-
-
-async def _rest(body: AsyncIterator[bytes], most: int) -> bytes:
-    """What is left of a statement that takes no data. Refuses one that is too large to be a statement."""
-    parts = []
-    async for part in body:
-        parts.append(part)
-        most -= len(part)
-        if most < 0:
-            raise EngineError("Code: 62. DB::Exception: Max query size exceeded. (SYNTAX_ERROR)")
-    return b"".join(parts)
-
-
-async def _prepended(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    async for block in rest:
-        yield block
