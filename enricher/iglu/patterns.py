@@ -8,6 +8,8 @@ import re
 import warnings
 from typing import Final, NamedTuple
 
+from enricher.iglu.categories import members as category
+
 _LINE_ENDS: Final = "\n\r\x85\u2028\u2029"
 
 #: Java's classes mean ASCII; what stands between the brackets of a class.
@@ -30,7 +32,7 @@ _CLASSES: Final = {
 _NEGATED: Final = {"D": "0-9", "W": "0-9A-Za-z_", "S": " \t-\r"}
 
 _ATOM = re.compile(
-    r"\\p\{\w+\}|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\Q.*?(?:\\E|$)|\\.|"
+    r"\\[pP]\{\w+\}|\\[pP][A-Z]|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\Q.*?(?:\\E|$)|\\.|"
     r"\[\^?|\(\?<(?=[a-zA-Z])|\(\?:|\(\?|[*+?}][+]|.",
     re.DOTALL,
 )
@@ -76,24 +78,37 @@ def _in_class(atom: str) -> tuple[str, str | None]:
         return atom.replace("[", r"\["), None
     if atom[0] != "\\":
         return atom, None if atom == "&" else atom
-    members = _CLASSES.get(atom[1:])
+    members = _members(atom[1:])
     return (members, members) if members else _literal(atom)
+
+
+_CATEGORY = re.compile(r"p(?:\{(?:Is)?([LMNPSZ][a-z]?)\}|([LMNPSZ]))")
+
+
+def _members(name: str) -> str | None:
+    """Of a class that Java has: what stands between its brackets."""
+    match = _CATEGORY.fullmatch(name)
+    return category(match[1] or match[2]) if match else _CLASSES.get(name)
 
 
 def _outside(atom: str, following: str) -> tuple[str, str | None]:
     if atom == "$":  # the fast engine's `$` never stands before a last line break
-        return atom, r"\n?$" if following in ("", ")", "|") else None
+        return _END, r"\n?$" if following in ("", ")", "|") else None
     if atom in _OUTSIDE:
         return _OUTSIDE[atom]
     if len(atom) == 1 or atom == "[^":
         return atom, atom
     if atom[0] != "\\":
         return atom, None
-    if members := _CLASSES.get(atom[1:]):
+    if members := _members(atom[1:]):
         return f"[{members}]", f"[{members}]"
+    if atom[1] == "P" and (members := _members(f"p{atom[2:]}")):
+        return f"[^{members}]", f"[^{members}]"
     return _literal(atom)
 
 
+#: Where Java's `$` stands: at the end, or before a last line end of any kind.
+_END: Final = r"(?=(?:\r\n|[\n\r\x85\u2028\u2029])?\Z)"
 _OUTSIDE: Final[dict[str, tuple[str, str | None]]] = {
     ".": (f"[^{_LINE_ENDS}]", f"[^{_LINE_ENDS}]"),
     "(?:": ("(?:", "(?:"),

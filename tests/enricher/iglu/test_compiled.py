@@ -129,6 +129,7 @@ def test_what_is_not_json_at_all_is_judged_without_an_exception() -> None:
         (r"^\s$", ["\t"], ["\u00a0"]),
         (r"^\S\D\W$", ["ax-", "é\u0663é"], ["a1-"]),
         (r"^\p{Alpha}+$", ["aZ"], ["é", "1"]),
+        (r"^\p{L}[\pN\p{Lu}]\P{IsP}$", ["é1a", "日٣ ", "aZ\r\n"], ["1aa", "éa-", "a1]"]),
         (r"^[\p{Punct}\h]$", ["!", "]", "`", " ", "\u00a0"], ["a"]),
         (r"^\Qa.b\E$", ["a.b"], ["axb"]),
         (r"^(?<first>a)\k", [], []),

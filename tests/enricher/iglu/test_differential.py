@@ -50,6 +50,7 @@ HARD: list[Document] = [
     {"pattern": r"^\d\s\w$"},
     {"pattern": r"[^\d]"},
     {"pattern": r"\p{Alpha}\h"},
+    {"pattern": r"^[\p{L}\p{P}]+\P{L}$"},
     {"pattern": "[]a]"},
     {"pattern": "[[a]"},
     {"pattern": r"(?<x>a)\k<x>"},
