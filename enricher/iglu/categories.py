@@ -1,4 +1,4 @@
-"""Unicode's general categories (`\p{L}`) as ranges, for engines that know none, or those of another Unicode."""
+r"""Unicode's general categories (`\p{L}`) as ranges, for engines that know none, or those of another Unicode."""
 
 import sys
 import unicodedata
