@@ -1,6 +1,7 @@
 """The first evnt's ways to fill columns, each off unless asked for."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from enricher.enrichments import seed_compat
 from enricher.enrichments.contract import Draft, Resources
 from tests.enricher.enrichments.drafts import draft
 
-ALL = dict.fromkeys(seed_compat.Config.model_fields, True)
+U2S = "dev.snowplow.simple/u2s_data"
+ALL = {**dict.fromkeys(seed_compat.Config.model_fields, True), "u2s_data": U2S}
 
 
 def context(name: str, data: Any) -> dict[str, Any]:
@@ -30,6 +32,14 @@ HINTS = context("org.ietf/http_client_hints/jsonschema/1-0-0", {"isMobile": Fals
 SCREEN = context(
     "com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0", {"name": "Cart", "previousName": "Unknown"}
 )
+ON_SCREEN = context("com.snowplowanalytics.mobile/screen/jsonschema/1-0-0", {"name": "Cart", "id": "7"})
+PAGE_VIEW = {
+    "event": "page_view",
+    "event_vendor": "com.snowplowanalytics.snowplow",
+    "event_name": "page_view",
+    "event_format": "jsonschema",
+    "event_version": "1-0-0",
+}
 PING = context("dev.amp.snowplow/amp_page_ping/jsonschema/1-0-0", {})
 LINKER = "1*abc*amp_id*" + base64.urlsafe_b64encode("ünique".encode()).decode().replace("=", ".")
 
@@ -57,7 +67,18 @@ CASES = [
     ),
     ("sp_id_cookie", draft(headers=["Cookie: _sp_id.1fff=d-1"]), {"domain_userid": "d-1"}),
     ("sp_id_cookie", draft(headers=["Cookie: sp=x"]), {}),
-    ("screen_view", draft(unstruct=SCREEN), {"page_url": "Cart", "page_title": "Cart"}),
+    (
+        "screen_view",
+        draft({"event": "unstruct", "page_url": "app://x"}, unstruct=SCREEN),
+        {**PAGE_VIEW, "page_url": "Cart", "page_title": "Cart", "page_referrer": ""},
+    ),
+    (
+        "screen_view",
+        draft(unstruct=context("com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0", {"previousName": "Home"})),
+        {**PAGE_VIEW, "page_url": "", "page_referrer": "Home"},
+    ),
+    ("screen_view", draft(contexts=[ON_SCREEN]), {"page_url": "Cart"}),
+    ("screen_view", draft({"page_url": "kept"}, contexts=[ON_SCREEN]), {}),
     (
         "mobile_context",
         draft(contexts=[MOBILE]),
@@ -78,7 +99,44 @@ CASES = [
     ("client_hints", draft(headers=["Sec-CH-UA-Mobile: ?1"]), {"dvce_ismobile": "1", "dvce_type": "Mobile"}),
     ("undefined_app_id", draft({"app_id": "undefined"}), {"app_id": "other"}),
     ("undefined_app_id", draft({"app_id": "shop"}), {}),
+    (
+        "decoded_urls",
+        draft(parameters={"url": "https://a.example/%D1%82%20x?q=%09", "refr": "https://b.example/a%2Fb"}),
+        {"page_url": "https://a.example/т x?q=    ", "page_referrer": "https://b.example/a/b"},
+    ),
+    ("decoded_urls", draft(parameters={"url": "https://a.example/", "refr": None}), {}),
+    ("json_property", draft({"event": "struct", "se_property": "red"}), {"se_property": '{"ex-property":"red"}'}),
+    ("json_property", draft({"event": "struct", "se_property": "7"}), {"se_property": '{"ex-property":7}'}),
+    ("json_property", draft({"event": "struct", "se_property": '{"a": 1}'}), {"se_property": '{"a":1}'}),
+    ("json_property", draft({"event": "struct"}), {}),
+    ("json_property", draft({"event": "unstruct", "se_property": "red"}), {}),
 ]
+
+
+STRUCTURED = [
+    (
+        {"category": "shop", "action": "add", "label": "hats", "property": "red", "value": "2.5"},
+        {"se_category": "shop", "se_action": "add", "se_label": "hats", "se_value": "2.5"},
+        {"ex-property": "red"},
+    ),
+    ({"se_ca": "a", "se_ac": "b", "se_pr": {"c": 1}, "se_va": 3}, {"se_value": "3"}, {"c": 1}),
+    ({"action": "b", "value": "many"}, {"se_value": None}, {"ex-value": "many"}),
+    ({"action": "b", "property": "p", "value": True}, {}, {"ex-property": "p", "ex-value": True}),
+    ({"action": "b"}, {"se_value": ""}, None),
+    ({"action": "b", "value": 0}, {"se_value": "0"}, None),
+]
+
+
+@pytest.mark.parametrize(("data", "fields", "inside"), STRUCTURED)
+def test_a_self_describing_event_counts_as_a_structured_one(
+    data: dict[str, Any], fields: dict[str, str | None], inside: dict[str, Any] | None
+) -> None:
+    before = draft({"event": "unstruct"}, unstruct=context(f"{U2S}/jsonschema/1-0-0", data))
+    made = filled(before, {"u2s_data": U2S})
+    assert (made["event"], made["event_vendor"], made["event_name"]) == ("struct", "com.google.analytics", "event")
+    assert {column: made.get(column) for column in fields} == fields
+    assert (json.loads(made["se_property"]) if made["se_property"] else None) == inside
+    assert filled(before, {}) == filled(before, {"u2s_data": "com.acme/other"}) == {}
 
 
 @pytest.mark.parametrize(("option", "before", "fields"), CASES)
@@ -92,7 +150,7 @@ def test_nothing_is_on_by_default(option: str, before: Draft, fields: dict[str, 
     assert filled(before, {**ALL, option: False}) != fields or not fields
 
 
-def filled(before: Draft, options: dict[str, bool]) -> dict[str, str]:
+def filled(before: Draft, options: dict[str, Any]) -> dict[str, str]:
     state = seed_compat.prepare(seed_compat.Config(**options), Resources(Path(), Path()))
     patch = seed_compat.enrich(before, state)
     return dict(patch.fields) if patch else {}
