@@ -3,28 +3,22 @@
 import base64
 import json
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from enricher import base64url
 from enricher.adapters import ADAPTERS
 from enricher.enrichments import cross_navigation, pii
-from enricher.enrichments.contract import Draft, Enrichment, Failure, Patch, Resources
-from enricher.iglu.contract import InvalidSchema, NotResolved, Report, SchemaIssue
+from enricher.enrichments.contract import Draft, Enrichment, Patch, Resources
+from enricher.iglu.contract import NotResolved
 from enricher.pipeline import Options, Outcome
 from enricher.request import FormatViolation, Request, read
 from enricher.values import format_timestamp
 from enricher.violations import (
-    CriterionMismatch,
     EnrichmentError,
-    Invalid,
-    NotIglu,
-    NotJson,
-    Violation,
     enrichment_message,
-    entity,
 )
 from shared.badrow import Processor
 from shared.event import INDEX, WIDTH
@@ -121,12 +115,28 @@ def adapter(row: Vector) -> None:
     enrichments = [Enrichment("see", "see", None, None, see)]
     outcome = enrich(record(path="/".join(key), **fields), schemas=SCHEMAS, enrichments=enrichments)
     if "expected" in row:
-        assert seen == row["expected"]["raw_events"]
+        wanted = row["expected"]["raw_events"]
+        assert [_read(event) for event in seen] == [_read(event) for event in wanted]
         return
     (bad,) = rows(outcome)
     families = {"TrackerProtocolViolation": "tracker_protocol_violations", "AdapterFailure": "adapter_failures"}
     assert f"/{families[row['error']['family'].removesuffix('s')]}/" in bad["schema"]
     assert alike(bad["data"]["failure"]["messages"], row["error"]["messages"])
+
+
+def _read(parameters: Mapping[str, str | None]) -> dict[str, Any]:
+    """JSON as JSON; base64 without the line breaks and padding that the flavours' encoders add or leave out."""
+    return {name: _content(name, value) for name, value in parameters.items()}
+
+
+def _content(name: str, value: str | None) -> Any:
+    if value is None or name not in ("co", "cx", "ue_pr", "ue_px"):
+        return value
+    text = base64url.decode(value) if name in ("cx", "ue_px") else value
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def cross_domain(row: Vector) -> None:
@@ -153,64 +163,6 @@ def cross_domain(row: Vector) -> None:
             assert context == ([] if wanted is None else [wanted])
         else:
             assert patch.fields.get(name, "") == (wanted or "")
-
-
-def failure_entity(row: Vector) -> None:
-    given = row["input"]
-    made = entity(_problem(given), "<etl timestamp>", Processor(**given["processor"]))
-    assert made.data == row["expected"]
-
-
-_ENRICHMENT = frozenset(("enrichment", "message", "processor"))
-_VIOLATION = frozenset(("violation", "source", "data", "processor"))
-
-
-def _problem(given: Mapping[str, Any]) -> Violation | EnrichmentError:
-    assert given.keys() in (_ENRICHMENT, _VIOLATION)
-    if "enrichment" in given:
-        info, message = given["enrichment"], given["message"]
-        failure = (
-            Failure(message["error"])
-            if "error" in message
-            else Failure(message["expectation"], message["field"], message["value"])
-        )
-        named = Enrichment("test", info["identifier"], info["schemaKey"], None, lambda *_: None) if info else None
-        return EnrichmentError(named, failure)
-    return _violation(given["violation"], given["source"], given["data"])
-
-
-def _violation(violation: Mapping[str, Any], source: str, data: Any) -> Violation:
-    """Told apart by what they have, whatever they are called."""
-    match violation:
-        case {"schemaKey": uri, "schemaCriterion": criterion}:
-            return CriterionMismatch(source, uri, criterion, data)
-        case {"schemaKey": uri, "lookupHistory": history}:
-            known = [{"repository": name, **seen} for name, seen in history.items()]
-            return Invalid(source, uri, NotResolved(known), data)
-        case {"schemaKey": uri, "dataReports": reports} | {"schemaKey": uri, "error": {"dataReports": reports}}:
-            made = [Report(one["message"], one["path"], one["keyword"], tuple(one["targets"])) for one in reports]
-            return Invalid(source, uri, tuple(made), data)
-        case {"schemaKey": uri, "schemaIssues": issues} | {"schemaKey": uri, "error": {"schemaIssues": issues}}:
-            return Invalid(source, uri, InvalidSchema(tuple(SchemaIssue(**one) for one in issues)), data)
-        case {"type": "NotIglu", "error": code}:
-            return NotIglu(source, data, code)
-        case {"type": "NotJson" | "NotJSON", "error": error}:
-            return NotJson(source, data, error)
-    raise AssertionError(f"nothing makes {violation}")
-
-
-def derived_order(row: Vector) -> None:
-    """As many failing parameters of different phases as asked, and as many contexts of a script."""
-    given = row["input"]
-    email = {"emailAddress": "a@b.c", "emailAddress2": "d@e.f"}
-    made = [{"schema": "iglu:com.acme/email_sent/jsonschema/1-0-0", "data": email}] * given["contexts"]
-    broken = {"vid": "x", "ue_pr": "{", "co": "[", "url": "http://"}
-    parameters = {"e": "pv", "p": "web", "tv": "t", **dict(list(broken.items())[: given["failures"]])}
-    outcome = enrich(post(parameters), schemas=SCHEMAS, enrichments=stand_ins({"javascript_returns": made}))
-    found = columns((outcome.enriched or outcome.failed)[0].body)
-    names = [one["schema"].split("/")[1] for one in entities(found, "derived_contexts")]
-    assert names == row["expected"]["schema_names"]
-    assert all(first <= second for first, second in pairwise([name != "failure" for name in names]))
 
 
 def fixture(row: Vector) -> None:
@@ -291,7 +243,6 @@ def _expect_request(request: Request | list[FormatViolation], expected: Mapping[
     assert made == expected
 
 
-_FAILURE = "failureType errors schema data componentName componentVersion timestamp"
 _EVENT = "event event_format event_name event_vendor event_version platform v_etl contexts_prefix unstruct_event"
 CHECKS: dict[str, Check] = {
     "adapter": Check(adapter, "body contentType querystring vendor version", "raw_events", "family messages"),
@@ -301,9 +252,7 @@ CHECKS: dict[str, Check] = {
         "refr_domain_userid refr_dvce_tstamp cross_navigation_context",
         "type field value expectation enrichment",
     ),
-    "derived_contexts_order": Check(derived_order, "failures contexts", "schema_names"),
     "etl_version": Check(etl_version, "processor", "v_etl"),
-    "failure_entity": Check(failure_entity, "enrichment message violation source data processor", _FAILURE),
     "fixture": Check(fixture, "uri", "schema self_in_file"),
     "pii_event": Check(pii_event, "pii platform event_id processor", _EVENT),
     "schema": Check(
