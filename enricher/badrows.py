@@ -128,37 +128,32 @@ def _adapter_message(message: Message | Violation) -> dict[str, Any]:
 
 
 def _collector_payload(request: Request) -> dict[str, Any]:
-    payload = request.payload
     return {
-        "vendor": request.vendor,
-        "version": request.version,
+        **_request(request),
         "querystring": _pairs(request.query),
-        "contentType": payload.content_type,
-        "body": payload.body,
-        "collector": payload.collector or "",
-        "encoding": payload.encoding,
-        "hostname": payload.hostname,
-        "timestamp": _joda(payload.timestamp),
-        "ipAddress": request.ip_address,
-        "useragent": payload.user_agent,
-        "refererUri": payload.referer_uri,
-        "headers": payload.headers or [],
+        "body": request.payload.body,
+        "collector": request.payload.collector or "",
         "networkUserId": request.network_userid,
     }
 
 
 def _event(values: Sequence[str], request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
-    return {"enriched": typed(values), "raw": _raw(request, parameters)}
+    raw = {
+        **_request(request),
+        "parameters": _pairs(list(parameters.items())),
+        "loaderName": request.payload.collector or "",
+        "userId": request.network_userid,
+    }
+    return {"enriched": typed(values), "raw": raw}
 
 
-def _raw(request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
+def _request(request: Request) -> dict[str, Any]:
+    """What a collector payload and a raw event call the same."""
     payload = request.payload
     return {
         "vendor": request.vendor,
         "version": request.version,
-        "parameters": _pairs(list(parameters.items())),
         "contentType": payload.content_type,
-        "loaderName": payload.collector or "",
         "encoding": payload.encoding,
         "hostname": payload.hostname,
         "timestamp": _joda(payload.timestamp),
@@ -166,7 +161,6 @@ def _raw(request: Request, parameters: Mapping[str, str | None]) -> dict[str, An
         "useragent": payload.user_agent,
         "refererUri": payload.referer_uri,
         "headers": payload.headers or [],
-        "userId": request.network_userid,
     }
 
 

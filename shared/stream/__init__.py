@@ -4,8 +4,7 @@ Each opener is an asynchronous context manager that closes what it opened. A tra
 operator changes something raises `shared.process.Misconfigured` on opening.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from shared.settings import SharedSettings, StreamLimits
@@ -15,61 +14,46 @@ from shared.stream.contract import DeadLetters, LogName, LogReader, Publisher, Q
 FOLDER = "stream"
 
 
-@asynccontextmanager
-async def open_publisher(settings: SharedSettings) -> AsyncIterator[Publisher]:
+def open_publisher(settings: SharedSettings) -> AbstractAsyncContextManager[Publisher]:
     """Publish to every stream, from all tasks of a process."""
     if settings.ingest.mode == "direct":
-        async with open_embedded_publisher(settings.data_dir / FOLDER, settings.ingest.limits) as publisher:
-            yield publisher
-    else:
-        from shared.stream.rabbitmq import rabbitmq_publisher
+        return open_embedded_publisher(settings.data_dir / FOLDER, settings.ingest.limits)
+    from shared.stream.rabbitmq import rabbitmq_publisher
 
-        async with rabbitmq_publisher(settings.ingest) as publisher:
-            yield publisher
+    return rabbitmq_publisher(settings.ingest)
 
 
-@asynccontextmanager
-async def open_subscriber(settings: SharedSettings, queue: QueueName, prefetch: int) -> AsyncIterator[Subscriber]:
+def open_subscriber(
+    settings: SharedSettings, queue: QueueName, prefetch: int
+) -> AbstractAsyncContextManager[Subscriber]:
     """Consume a queue. prefetch: most messages that this process holds unacked; `receive` waits above it."""
     if settings.ingest.mode == "direct":
-        folder = settings.data_dir / FOLDER
-        async with open_embedded_subscriber(folder, settings.ingest.limits, queue, prefetch) as subscriber:
-            yield subscriber
-    else:
-        from shared.stream.rabbitmq import rabbitmq_subscriber
+        return open_embedded_subscriber(settings.data_dir / FOLDER, settings.ingest.limits, queue, prefetch)
+    from shared.stream.rabbitmq import rabbitmq_subscriber
 
-        async with rabbitmq_subscriber(settings.ingest, queue, prefetch) as subscriber:
-            yield subscriber
+    return rabbitmq_subscriber(settings.ingest, queue, prefetch)
 
 
-@asynccontextmanager
-async def open_log(settings: SharedSettings, log: LogName) -> AsyncIterator[LogReader]:
+def open_log(settings: SharedSettings, log: LogName) -> AbstractAsyncContextManager[LogReader]:
     """Read a log without consuming it."""
     if settings.ingest.mode == "direct":
         from shared.stream.embedded import embedded_log
 
-        async with embedded_log(settings.data_dir / FOLDER, log) as reader:
-            yield reader
-    else:
-        from shared.stream.rabbitmq import rabbitmq_log
+        return embedded_log(settings.data_dir / FOLDER, log)
+    from shared.stream.rabbitmq import rabbitmq_log
 
-        async with rabbitmq_log(settings.ingest, log) as reader:
-            yield reader
+    return rabbitmq_log(settings.ingest, log)
 
 
-@asynccontextmanager
-async def open_dead_letters(settings: SharedSettings, queue: QueueName) -> AsyncIterator[DeadLetters]:
+def open_dead_letters(settings: SharedSettings, queue: QueueName) -> AbstractAsyncContextManager[DeadLetters]:
     """Look into the dead queue of a queue, for an operator."""
     if settings.ingest.mode == "direct":
         from shared.stream.embedded import embedded_dead_letters
 
-        async with embedded_dead_letters(settings.data_dir / FOLDER, queue) as letters:
-            yield letters
-    else:
-        from shared.stream.rabbitmq import rabbitmq_dead_letters
+        return embedded_dead_letters(settings.data_dir / FOLDER, queue)
+    from shared.stream.rabbitmq import rabbitmq_dead_letters
 
-        async with rabbitmq_dead_letters(settings.ingest, queue) as letters:
-            yield letters
+    return rabbitmq_dead_letters(settings.ingest, queue)
 
 
 def open_embedded_publisher(folder: Path, limits: StreamLimits) -> AbstractAsyncContextManager[Publisher]:
