@@ -10,7 +10,6 @@ import re
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
-import ujson
 
 from enricher.jawn import complaint
 
@@ -67,7 +66,7 @@ def render(value: Any, *, literals: bool = False) -> str:
     if not literals:
         try:
             text = _write(value)
-        except (ValueError, OverflowError, UnicodeError):
+        except ValueError:
             return _print(value)
         if _prints_raw(text):
             return text
@@ -75,14 +74,15 @@ def render(value: Any, *, literals: bool = False) -> str:
 
 
 def _write(value: Any) -> str:
-    return ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False, separators=(",", ":"), allow_nan=False)
+    """The same encoder as the proof: another one would print `0.00001` as `1e-5`."""
+    return _encode(value).decode()
 
 
 _C1 = re.compile("[\x7f-\x9f]")
 
 
 def _prints_raw(text: str) -> bool:
-    """Nothing in the text but ujson's own escapes needs one."""
+    """Nothing in the text but the encoder's own escapes needs one."""
     return "\x7f" not in text if text.isascii() else _C1.search(text) is None
 
 
@@ -195,7 +195,7 @@ def _print(value: Any) -> str:
 
 
 def _digits(value: float) -> str:
-    """A finite number as `_write` prints it: `1e-5`, where Python says `1e-05`."""
+    """A finite number as `_write` prints it: `1e-7`, where Python says `1e-07`."""
     return _write(value) if isinstance(value, float) else str(value)
 
 

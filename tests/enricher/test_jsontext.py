@@ -119,3 +119,16 @@ def test_leaves_count_as_a_level(levels: int, accepted: bool) -> None:
     document = jsontext.parse("[" * levels + "1" + "]" * levels, 50)
     assert isinstance(document, jsontext.Document) == accepted
     assert accepted or document == jsontext.NotJson(jsontext.TOO_DEEP)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0.00001", "1e-5", "1E-5", "1e-7", "1.7976931348623157e308", "1e16", "1e+22", "123456789012345678901", "4.35"],
+)
+def test_a_number_is_written_as_it_came_whichever_way_it_was_read(number: str) -> None:
+    for text in (f'{{"a":[{number}]}}', f'{{"a":[{number},1.00]}}', f'{{ "a":[{number}]}}'):
+        document = jsontext.parse(text, 50)
+        assert isinstance(document, jsontext.Document)
+        assert jsontext.render(document.exact, literals=True) == text.replace(" ", "")
+        if document.exact is document.value:
+            assert jsontext.render(document.value) == text.replace(" ", "")
