@@ -53,6 +53,13 @@ _DESKTOP_SYSTEMS = frozenset(
 _CONSOLE = "Game Console"
 _CONSOLES = ("PlayStation", "Xbox", "Nintendo")
 _TELEVISIONS = re.compile(r"\b(smart-?tv|googletv|appletv|hbbtv|tv)\b", re.IGNORECASE)
+#: Models of Android tablets that call themselves mobile.
+_TABLETS = re.compile(
+    r"GT-[PN]\d|SM-[TPX]\d|Nexus (?:7|9|10)\b|Pixel (?:C|Tablet)\b|KF[A-Z]{2,}|.*\b(?:Tab|Pad|Tablet)\b"
+)
+#: The number that Apple gives to a model, as in `iPhone9,3`.
+_APPLE_NUMBER = re.compile(r"\d+,\d+$")
+_ENGINES = re.compile(r"\b(?:AppleWebKit|Gecko|Trident|Presto|KHTML)/\d")
 _ROBOTS_OF = {"Googlebot": "Google", "bingbot": "Bing", "AdsBot-Google": "Google"}
 _BRAND = re.compile(r'"([^"]*)"\s*;\s*v="([^"]*)"')
 _UNKNOWN = "Unknown"
@@ -97,7 +104,7 @@ def context(useragent: str, hints: Mapping[str, str], parse: Parse, is_robot: Ca
     if is_robot(useragent):
         return _robot(result)
     data = {"deviceClass": _device_class(useragent, result, hints), **_device(result, hints)}
-    data |= _system(result, hints) | _agent(result, hints)
+    data |= _system(result, hints) | _agent(useragent, result, hints)
     if data["deviceClass"] == _CONSOLE and "deviceName" in data:
         data |= {"operatingSystemClass": _CONSOLE, "operatingSystemName": data["deviceName"]}
     return data
@@ -128,19 +135,24 @@ def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str
         return "TV"
     if "Watch" in family:
         return "Watch"
-    if family == "iPad" or (system == "Android" and "Mobile" not in useragent):
+    if family == "iPad" or (system == "Android" and ("Mobile" not in useragent or _TABLETS.match(_model(result)))):
         return "Tablet"
     if system in _MOBILE_SYSTEMS or hints.get("sec-ch-ua-mobile") == "?1":
         return "Phone"
     return "Desktop" if system in _DESKTOP_SYSTEMS else _UNKNOWN
 
 
+def _model(result: PartialResult) -> str:
+    return (result.device.model if result.device else None) or ""
+
+
 def _device(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
     brand = result.device.brand if result.device else None
-    model = hints.get("sec-ch-ua-model", "").strip('"') or (result.device.model if result.device else None)
+    model = hints.get("sec-ch-ua-model", "").strip('"') or _model(result)
     if not brand or not model or brand.startswith("Generic"):
         return {}
     brand = "Google" if model.startswith("Nexus ") else brand
+    model = _APPLE_NUMBER.sub("", model) if brand == "Apple" else model
     name = model if model.lower().startswith(brand.lower()) else f"{brand} {model}"
     return {"deviceBrand": brand, "deviceName": name}
 
@@ -161,10 +173,12 @@ def _system(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
     return {"operatingSystemClass": kind, "operatingSystemName": name, **_versions("operatingSystem", name, version)}
 
 
-def _agent(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+def _agent(useragent: str, result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+    """What names the engine of a browser is one, known by name or not."""
     family = result.user_agent.family if result.user_agent else ""
     if not family or family == "Other":
-        return {"layoutEngineClass": _UNKNOWN, "agentClass": _UNKNOWN, "agentName": _UNKNOWN}
+        kind = "Browser" if _ENGINES.search(useragent) else _UNKNOWN
+        return {"layoutEngineClass": kind, "agentClass": kind, "agentName": _UNKNOWN}
     name = _AGENTS.get(family, family)
     kind = "Browser Webview" if name.endswith("Webview") else "Browser"
     versions = _versions("agent", name, _agent_version(result, hints))

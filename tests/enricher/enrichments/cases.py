@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import yaml
+from pydantic import SecretStr
 
 from enricher import attributes
 from enricher.enrichments import (
@@ -39,13 +40,13 @@ from enricher.enrichments import (
     weather,
     yauaa,
 )
-from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Failure, Patch, Query, Resources
+from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Failure, Parameters, Patch, Query, Resources
 from enricher.enrichments.loading import choose, configurations, validated
 from enricher.enrichments.parts.inputs import MISSING, criterion, matcher
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.questions import HttpQuestion
 from enricher.lookups.memory import Memory
-from shared.event import INDEX
+from shared.event import FIELDS, INDEX
 from tests.enricher.enrichments.drafts import applied, derived, documents, draft, entities
 from tests.vectors import folder
 
@@ -106,6 +107,18 @@ class Case:
         (self.place / name).write_text(text, encoding="utf-8")
 
 
+def parsed(config: Parameters) -> Outcome:
+    """Every option at whatever depth, under Snowplow's name for it."""
+    found: Outcome = {}
+    for name, field in type(config).model_fields.items():
+        option = getattr(config, name)
+        if isinstance(option, Parameters):
+            found |= parsed(option)
+        else:
+            found[field.alias or name] = option.get_secret_value() if isinstance(option, SecretStr) else option
+    return found
+
+
 def outcome(before: Draft, patch: Patch | None) -> Outcome:
     """Columns by name, and the rest of what a patch says. Raises Failed where it reports failures."""
     if patch is not None and patch.failures:
@@ -133,7 +146,7 @@ def _anon_ip(case: Case) -> Outcome:
     address = case.input.get("user_ipaddress")
     state = case.state(anon_ip)
     if address == "":
-        return {"user_ipaddress": anon_ip.masked(address, *state)}
+        return {"user_ipaddress": state.of(address).fields["user_ipaddress"]}
     return run(case, anon_ip, case.draft())
 
 
@@ -218,6 +231,8 @@ def _referer(case: Case) -> Outcome:
 
 
 def _yauaa(case: Case) -> Outcome:
+    if not case.input:
+        return {"parsed": parsed(case.config_of(yauaa))}
     if "parameters" in case.input:
         text = case.input["parameters"]["ua"]
         before = draft({"useragent": text})
@@ -247,16 +262,10 @@ def _weather(case: Case) -> Outcome:
     if "lat" in given:
         return _weather_request(case)
     if not given:
-        config = case.config_of(weather)
-        parsed = {name: getattr(config, field) for field, name in _names(config)}
-        return {"parsed": {**parsed, "apiKey": config.api_key.get_secret_value()}}
+        return {"parsed": parsed(case.config_of(weather))}
     status = given.get("http_status")
     answer = Answer(error=f"Request failed with status {status}") if status else Answer(given.get("response"))
     return run(case, weather, case.draft(), answer)
-
-
-def _names(config: Any) -> list[tuple[str, str]]:
-    return [(name, field.alias or name) for name, field in type(config).model_fields.items()]
 
 
 def _weather_request(case: Case) -> Outcome:
@@ -356,9 +365,9 @@ def _api(case: Case) -> Outcome:
     case.config = {**_API, **case.config}
     if "template_context" in given:
         return _api_request_of(case, given["template_context"])
-    if "template_context" in case.expected:
-        state = case.state(api_request)
-        return {"template_context": api_request.template_values(case.draft(), state.inputs)}
+    if {"template_context", "pulled"} & set(case.expected):
+        values = api_request.template_values(case.draft(), case.state(api_request).inputs)
+        return {"template_context": values, "pulled": values}
     return _api_whole(case)
 
 
@@ -478,19 +487,24 @@ def _sql(case: Case) -> Outcome:
     if "rows" in given:
         return _rows(case, config)
     if "parsed" in case.expected:
-        return {
-            "parsed": {
-                "ignoreOnError": config.ignore_on_error,
-                "expectedRows": config.output.expected_rows,
-            }
-        }
+        return {"parsed": parsed(config)}
     case.config = {**_SQL, **case.config}
+    inputs = case.config["inputs"]
     filled = sql_query.placeholders(case.draft(), case.state(sql_query).inputs)
     if "pulled" in case.expected:
-        return {"pulled": [1, _kind_and_value(filled.get(1, MISSING))]}
-    complete = sql_query.is_complete(filled, len({one["placeholder"] for one in case.config["inputs"]}))
-    shown = {str(place): _kind_and_value(value) for place, value in filled.items()}
+        (one,) = inputs
+        return {"pulled": [one["placeholder"], _pulled(one, filled)]}
+    complete = sql_query.is_complete(filled, len({one["placeholder"] for one in inputs}))
+    shown = {str(one["placeholder"]): _pulled(one, filled) for one in inputs}
     return {"placeholders": shown if complete else None}
+
+
+def _pulled(one: Mapping[str, Any], filled: Mapping[int, Any]) -> Any:
+    """A column in 32 bits is a float upstream; here it is a double like all others."""
+    shown = _kind_and_value(filled.get(one["placeholder"], MISSING))
+    column = one.get("pojo", {}).get("field")
+    is_float = shown and any(field.name == column and field.kind == "float" for field in FIELDS)
+    return ["float", shown[1]] if is_float else shown
 
 
 def _rows(case: Case, config: Any) -> Outcome:
@@ -579,7 +593,7 @@ def _bot_detection(case: Case) -> Outcome:
     if not case.input:
         if "schema" in case.config:
             return _registry(case)
-        return {"parsed": {"useClientSideDetection": case.config_of(bot_detection).use_client_side_detection}}
+        return {"parsed": parsed(case.config_of(bot_detection))}
     made = run(case, bot_detection, case.draft())
     assert len(made["contexts"]) == 1
     return {"context": made["contexts"][0]}
@@ -622,7 +636,7 @@ def _simple(module: ModuleType) -> Callable[[Case], Outcome]:
 
 def _user_agent_utils(case: Case) -> Outcome:
     if not case.input:
-        return {"parsed": case.config_of(user_agent_utils).model_dump()}
+        return {"parsed": parsed(case.config_of(user_agent_utils))}
     return run(case, user_agent_utils, case.draft())
 
 

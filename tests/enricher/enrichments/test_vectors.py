@@ -1,6 +1,7 @@
 """Every vector of the field: the same configuration and input, the same answer."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +26,24 @@ def test_enrichment(vector: dict[str, Any], tmp_path: Path) -> None:
         pytest.skip("needs a service on the internet")
     run = RUNNERS[vector["enrichment"].split()[0]]
     if "error" not in vector:
-        compare(vector["expected"], run(Case(vector, tmp_path)), vector.get("match"))
+        compare(_decided(vector["expected"]), run(Case(vector, tmp_path)), vector.get("match"))
         return
     with pytest.raises(Failed) as failed:
         run(Case(vector, tmp_path))
     explain(vector["error"], failed.value)
+
+
+def _decided(expected: Any) -> Any:
+    """Upstream puts Scala's `Some(…)` around each item of an array in an address, and takes the case of headers' names
+    for nothing; evnt writes the items, and headers in lower case."""
+    if isinstance(expected, str):
+        return re.sub(r"Some\((.*?)\)(?=,|$)", r"\1", expected)
+    if not isinstance(expected, dict):
+        return expected
+    decided = {name: _decided(part) for name, part in expected.items()}
+    if isinstance(decided.get("headers"), dict):
+        decided["headers"] = {name.lower(): value for name, value in decided["headers"].items()}
+    return decided
 
 
 def compare(expected: Any, actual: dict[str, Any], match: str | None) -> None:
@@ -45,7 +59,8 @@ def compare(expected: Any, actual: dict[str, Any], match: str | None) -> None:
     else:
         assert match is None
         for name, wanted in expected.items():
-            found = _listed(wanted, actual[name]) if _is_event(actual[name]) else actual[name]
+            partial = name == "parsed" or _is_event(actual[name])
+            found = _listed(wanted, actual[name]) if partial else actual[name]
             assert found == _float32(wanted)
 
 
