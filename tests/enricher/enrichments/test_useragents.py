@@ -19,8 +19,8 @@ _PHONE_7 = (
 CASES: list[tuple[str, dict[str, Any]]] = [
     (_PHONE_7, {"deviceClass": "Phone", "deviceName": "Apple iPhone", "agentName": "Safari"}),
     (_ANDROID.format("GT-P1000 Build/FROYO"), {"deviceClass": "Tablet", "deviceName": "Samsung GT-P1000"}),
-    (_ANDROID.format("SM-T870"), {"deviceClass": "Tablet", "deviceName": "Samsung SM-T870"}),
-    (_ANDROID.format("SM-G892A"), {"deviceClass": "Phone", "deviceName": "Samsung SM-G892A"}),
+    (_ANDROID.format("SM-T870 Build/TP1A"), {"deviceClass": "Tablet", "deviceName": "Samsung SM-T870"}),
+    (_ANDROID.format("SM-G892A Build/NRD90M"), {"deviceClass": "Phone", "deviceName": "Samsung SM-G892A"}),
     (
         "Mozilla/5.0 (PlayStation 4 1.52) AppleWebKit/536.26 (KHTML, like Gecko)",
         {"deviceClass": "Game Console", "layoutEngineClass": "Browser", "agentClass": "Browser"},
