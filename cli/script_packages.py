@@ -17,6 +17,9 @@ from urllib.request import urlopen
 TRACKER = "@snowplow/javascript-tracker"
 PLUGIN = "@snowplow/browser-plugin-"
 
+#: What a page loads of a tracker's package: the script that takes calls from a queue, or the bundle of functions.
+_ENTRIES = ("sp.js", "index.umd.min.js")
+
 _TIMEOUT_S = 300
 
 #: Name of the marker file that says which version lies in a folder.
@@ -36,6 +39,20 @@ class Package:
 
     version: str
     files: Files
+
+
+def tracker(npm: str, name: str, version: str) -> Package:
+    """A tracker's package. Raises NotToBeHad, also when it holds nothing that a page could load."""
+    package = from_npm(npm, name, version)
+    if not any(entry in package.files for entry in _ENTRIES):
+        raise NotToBeHad(f"{name}@{package.version} holds neither of {', '.join(_ENTRIES)}")
+    return package
+
+
+def plugin(npm: str, name: str, version: str) -> Package:
+    """A plugin by its short name, of the tracker's version unless it names one: `form-tracking@4.6.8`."""
+    short, _, own = name.partition("@")
+    return from_npm(npm, PLUGIN + short, own or version)
 
 
 def from_npm(npm: str, name: str, version: str) -> Package:
@@ -100,7 +117,12 @@ def versions_in(folder: Path) -> list[str]:
 
 
 def with_loader(files: Files) -> Files:
-    """The scripts, and `sp.js` once more as `loader.js`, a name that fewer blockers know, with its own source map."""
+    """The scripts, and `sp.js` once more as `loader.js`, a name that fewer blockers know, with its own source map.
+
+    Raises NotToBeHad.
+    """
+    if "sp.js" not in files:
+        raise NotToBeHad("there is no sp.js to copy as loader.js")
     copy = files["sp.js"].replace(b"sourceMappingURL=sp.js.map", b"sourceMappingURL=loader.js.map")
     maps = {"loader.js.map": files["sp.js.map"]} if "sp.js.map" in files else {}
     return {**files, "loader.js": copy, **maps}

@@ -6,17 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.script_packages import (
-    PLUGIN,
-    TRACKER,
-    NotToBeHad,
-    Package,
-    from_address,
-    from_npm,
-    versions_in,
-    with_loader,
-    write,
-)
+from cli import script_packages
+from cli.script_packages import TRACKER, NotToBeHad, Package, from_address, versions_in, with_loader, write
 from collector.settings import Settings
 from shared.settings import load
 
@@ -32,8 +23,12 @@ def scripts() -> None:
 def download(
     version: Annotated[str, typer.Option("--version", help="Version of the tracker.")] = "latest",
     plugin: Annotated[
-        list[str] | None, typer.Option("--plugin", help="A plugin too, such as `link-click-tracking`; repeatable.")
+        list[str] | None,
+        typer.Option("--plugin", help="A plugin too, `form-tracking` or `form-tracking@4.6.8`; repeatable."),
     ] = None,
+    package: Annotated[
+        str, typer.Option("--package", help="Of npm; `@snowplow/browser-tracker` is functions to call, without sp.js.")
+    ] = TRACKER,
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", "-o", help="Folder; without it, the one that the collector serves.")
     ] = None,
@@ -53,20 +48,19 @@ def download(
         typer.echo(f"{folder} has version {', '.join(there)} already; --force fetches again")
         return
     try:
-        package = from_address(cdn, version) if cdn else from_npm(npm, TRACKER, version)
-        if "sp.js" not in package.files:
-            raise NotToBeHad(f"{TRACKER}@{version} holds no sp.js")
-        plugins = {name: from_npm(npm, PLUGIN + name, package.version) for name in plugin or ()}
+        tracker = from_address(cdn, version) if cdn else script_packages.tracker(npm, package, version)
+        files = with_loader(tracker.files) if create_loader_copy else tracker.files
+        plugins = {name: script_packages.plugin(npm, name, tracker.version) for name in plugin or ()}
     except NotToBeHad as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(1) from error
-    files = with_loader(package.files) if create_loader_copy else package.files
-    _report(folder, package, len(write(folder, files, package.version)))
+    _put(folder, Package(tracker.version, files))
     for name, found in plugins.items():
-        _report(folder / "plugins" / name, found, len(write(folder / "plugins" / name, found.files, found.version)))
+        _put(folder / "plugins" / name.partition("@")[0], found)
 
 
-def _report(folder: Path, package: Package, count: int) -> None:
+def _put(folder: Path, package: Package) -> None:
+    count = len(write(folder, package.files, package.version))
     typer.echo(f"{folder}: version {package.version}, {count} files")
 
 

@@ -45,6 +45,8 @@ def npm(tmp_path: Path) -> Path:
     files = {"dist/sp.js": SP, "dist/sp.js.map": b"{}", "dist/sp.d.ts": b"", "src/x.js": b"", "dist/../evil.js": b""}
     archive(folder / "javascript-tracker.tgz", "4.6.8", files)
     archive(folder / "browser-plugin-form-tracking.tgz", "4.6.8", {"dist/index.umd.min.js": b"plugin"})
+    archive(folder / "browser-tracker.tgz", "4.10.1", {"dist/index.umd.min.js": b"functions"})
+    archive(folder / "tracker-core.tgz", "4.10.1", {"dist/core.js": b"no bundle"})
     script = folder / "npm"
     script.write_text(NPM.format(python=sys.executable, folder=folder))
     script.chmod(0o755)
@@ -65,6 +67,31 @@ def test_fetches_the_tracker_and_plugins_and_marks_the_version(tmp_path: Path, n
     assert not any("evil" in name or name.endswith(("x.js", ".d.ts", ".part")) for name in names)
     assert gzip.decompress((folder / "sp.js.gz").read_bytes()) == (folder / "sp.js").read_bytes() == SP
     assert b"sourceMappingURL=loader.js.map" in (folder / "loader.js").read_bytes()
+
+
+def test_fetches_the_bundle_of_functions_and_a_plugin_of_another_version(tmp_path: Path, npm: Path) -> None:
+    folder = tmp_path / "static"
+    result = run(folder, npm, "--package", "@snowplow/browser-tracker", "--plugin", "form-tracking@4.6.8")
+    assert result.exit_code == 0, result.output
+    assert (folder / "index.umd.min.js").read_bytes() == b"functions"
+    assert (folder / "VERSION_4.10.1").exists()
+    assert (folder / "plugins" / "form-tracking" / "VERSION_4.6.8").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--package", "@snowplow/tracker-core"), "holds neither of sp.js, index.umd.min.js"),
+        (("--package", "@snowplow/browser-tracker", "--create-loader-copy"), "no sp.js to copy"),
+    ],
+)
+def test_a_package_without_what_is_asked_for_is_refused(
+    tmp_path: Path, npm: Path, options: tuple[str, ...], said: str
+) -> None:
+    result = run(tmp_path / "static", npm, *options)
+    assert result.exit_code == 1
+    assert said in result.output
+    assert not (tmp_path / "static").exists()
 
 
 def test_leaves_a_version_that_is_there_unless_forced(tmp_path: Path, npm: Path) -> None:
