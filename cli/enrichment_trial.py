@@ -51,12 +51,12 @@ def events(files: Iterable[Path]) -> Iterator[tuple[str, Draft]]:
 def _lines(file: Path) -> Iterator[bytes]:
     if str(file) == "-":
         yield from sys.stdin.buffer
-    elif file.suffix == ".gz":
-        with gzip.open(file) as packed:
-            yield from packed
-    else:
-        with file.open("rb") as plain:
-            yield from plain
+        return
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            yield from lines
+    except (OSError, EOFError) as error:
+        raise Misconfigured(f"{file} can't be read: {error}") from error
 
 
 def _draft(line: bytes, place: str) -> Draft:

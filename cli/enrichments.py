@@ -154,7 +154,7 @@ def _wanted(names: list[str], url: str, resources: Resources) -> Iterator[Asset]
             raise Misconfigured("--url needs exactly one name")
         yield Asset(url, _file_of(names[0], resources))
         return
-    for one in _chosen(resources)[0]:
+    for one in _sound(resources):
         if not names or one.step.name in names:
             yield from (asset for asset in one.assets if is_remote(asset.uri))
 
@@ -185,7 +185,7 @@ def try_functions(
     """Run functions on recorded events and show what they would change. Nothing is published. Exits 1 on a failure."""
     resources = _resources(folder)
     try:
-        chosen = single_script(script, shadow, budget_ms) if script else scripts_of(_chosen(resources)[0], resources)
+        chosen = single_script(script, shadow, budget_ms) if script else scripts_of(_sound(resources), resources)
     except EnrichmentRefused as refused:
         raise Misconfigured(str(refused)) from refused
     if not chosen:
@@ -215,6 +215,8 @@ def _print_report(report: Report) -> None:
 
 
 def _resources(folder: Path | None) -> Resources:
+    if folder is not None and not folder.is_dir():
+        raise Misconfigured(f"there is no folder {folder}")
     settings = load(EnricherSettings)
     return Resources(folder or settings.enricher.enrichments_folder(), settings.data_dir)
 
@@ -223,6 +225,14 @@ def _chosen(resources: Resources) -> tuple[list[Chosen], list[str]]:
     found, unreadable = configurations(resources.folder)
     chosen, wrong = choose(found)
     return chosen, unreadable + wrong
+
+
+def _sound(resources: Resources) -> list[Chosen]:
+    """What is on, where nothing is wrong with any configuration."""
+    chosen, problems = _chosen(resources)
+    if problems:
+        raise Misconfigured("\n".join(problems))
+    return chosen
 
 
 def _console() -> Console:

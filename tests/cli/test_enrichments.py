@@ -232,3 +232,24 @@ def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
     assert "x.tsv:1 is not an enriched event: 2 columns instead of 131" in done.stderr
     done = ran(tmp_path, "test", "x.tsv")
     assert "no python_script or javascript_script is on" in done.stderr
+    (tmp_path / "x.tsv.gz").write_text("not packed")
+    for missing in ("y.tsv", "x.tsv.gz"):
+        done = ran(tmp_path, "test", "--script", "s.py", missing)
+        assert done.returncode == 78
+        assert f"{missing} can't be read" in done.stderr
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    done = ran(tmp_path, "check", "--folder", "nowhere")
+    assert done.returncode == 78
+    assert "there is no folder nowhere" in done.stderr
+
+
+def test_nothing_is_fetched_or_tried_by_wrong_configurations(tmp_path: Path) -> None:
+    folder = tmp_path / "wrong"
+    folder.mkdir()
+    (folder / "one.yml").write_text("schema: iglu:com.snowplowanalytics.snowplow/anon_ipp/jsonschema/1-0-1\ndata: {}\n")
+    for arguments in (("fetch",), ("test", "x.tsv")):
+        done = ran(tmp_path, *arguments, "--folder", "wrong")
+        assert done.returncode == 78
+        assert "wrong/one.yml: data.vendor" in done.stderr
