@@ -16,7 +16,7 @@ from enricher.limits import AtomicLimits
 from enricher.lookups.lookups import Lookups
 from enricher.mending import repairer, untouched
 from enricher.metrics import EnricherMetrics
-from enricher.patience import Patience
+from enricher.patience import Patience, Seldom
 from enricher.pipeline import Options, Pipeline
 from enricher.script_metrics import ScriptMetrics
 from enricher.settings import EnricherSection, EnricherSettings
@@ -105,11 +105,14 @@ def _resolver(options: EnricherSection) -> IgluResolver:
 
 
 def _patience(options: EnricherSection, stopping: asyncio.Event, metrics: EnricherMetrics) -> Patience:
+    first_s, longest_s = options.retry.first_delay_ms / 1000, options.retry.longest_delay_ms / 1000
+    seldom = Seldom(longest_s, time.monotonic)
+
     def on_retry(what: str, error: Exception) -> None:
         metrics.retries.labels(what).inc()
-        _log.warning("enricher.waiting", what=what, reason=str(error))
+        if seldom.is_due(what):
+            _log.warning("enricher.waiting", what=what, reason=str(error))
 
-    first_s, longest_s = options.retry.first_delay_ms / 1000, options.retry.longest_delay_ms / 1000
     return Patience(first_s, longest_s, stopping, options.shutdown_seconds, on_retry)
 
 

@@ -56,3 +56,19 @@ class Patience:
         step_s = min(self._first_s, self._grace_s)
         self._grace_s -= step_s
         await asyncio.sleep(step_s)
+
+
+class Seldom:
+    """Says whether it is time to speak of something again: many messages may wait for the same. `clock`: seconds."""
+
+    def __init__(self, every_s: float, clock: Callable[[], float]) -> None:
+        self._every_s = every_s
+        self._clock = clock
+        self._due: dict[str, float] = {}
+
+    def is_due(self, what: str) -> bool:
+        now = self._clock()
+        if now < self._due.get(what, now):
+            return False
+        self._due[what] = now + self._every_s
+        return True
