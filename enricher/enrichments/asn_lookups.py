@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from enricher.enrichments.contract import (
     Asset,
@@ -15,7 +15,7 @@ from enricher.enrichments.contract import (
     Patch,
     Resources,
 )
-from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -27,18 +27,6 @@ _PLATFORM = INDEX["platform"]
 _LARGEST = 2**31 - 1
 
 
-class List(Parameters):
-    uri: str = ""
-    """Where the list lies: a folder, relative to the configuration's, or a web address for `fetch`."""
-    database: str
-    """Name of a CSV file with a header line, and the number of the network before the first comma."""
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, uri: str) -> str:
-        return checked_uri(uri)
-
-
 class Network(Parameters):
     asn: Annotated[int, Field(ge=0, le=_LARGEST)]
     """Number of the autonomous system."""
@@ -47,8 +35,8 @@ class Network(Parameters):
 
 
 class Config(Parameters):
-    bot_asns_file: List | None = Field(None, alias="botAsnsFile")
-    """File of networks that bots come from."""
+    bot_asns_file: DataFile | None = Field(None, alias="botAsnsFile")
+    """CSV file of networks that bots come from: a header line, then the network's number before the first comma."""
     bot_asns: tuple[Network, ...] = Field((), alias="botAsns")
     """Networks beside those of the file."""
     bypass_platforms: tuple[str, ...] = Field((), alias="bypassPlatforms")
@@ -62,7 +50,7 @@ class State(NamedTuple):
 
 def assets(config: Config) -> tuple[Asset, ...]:
     chosen = config.bot_asns_file
-    return (asset(chosen.uri, chosen.database, f"asn_{chosen.database}"),) if chosen else ()
+    return (chosen.asset(f"asn_{chosen.database}"),) if chosen else ()
 
 
 def prepare(config: Config, resources: Resources) -> State:

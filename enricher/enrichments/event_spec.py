@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jsonschema_rs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from enricher.enrichments.contract import (
     Asset,
@@ -15,7 +15,7 @@ from enricher.enrichments.contract import (
     Patch,
     Resources,
 )
-from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -50,16 +50,9 @@ _MODELLED = {
 }
 
 
-class Config(Parameters):
-    uri: str = ""
-    """Where the file of specifications lies: a folder, relative to the configuration's, or an address for `fetch`."""
+class Config(Located):
     database: str
     """Name of the file: JSON, `{"eventSpecs": […]}`."""
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, uri: str) -> str:
-        return checked_uri(uri)
 
 
 class WantedEntity(Parameters):

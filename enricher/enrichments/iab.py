@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import NamedTuple
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from enricher.enrichments.contract import (
     Asset,
@@ -23,7 +23,7 @@ from enricher.enrichments.contract import (
 )
 from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.crawlers import detector
-from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -39,24 +39,12 @@ _IMPACTS = {"0": "PAGE_IMPRESSIONS", "1": "AD_IMPRESSIONS", "2": "PAGE_AND_AD_IM
 _REMEMBERED = 20_000
 
 
-class ListFile(Parameters):
-    database: str
-    """Name of the list."""
-    uri: str = ""
-    """Where it lies: a folder, relative to the configuration's, or a web address for `fetch`."""
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, uri: str) -> str:
-        return checked_uri(uri)
-
-
 class Config(Parameters):
-    ip_file: ListFile | None = Field(None, alias="ipFile")
+    ip_file: DataFile | None = Field(None, alias="ipFile")
     """Addresses and networks of robots: ip_exclude_current_cidr.txt."""
-    exclude_useragent_file: ListFile | None = Field(None, alias="excludeUseragentFile")
+    exclude_useragent_file: DataFile | None = Field(None, alias="excludeUseragentFile")
     """User agents of robots: exclude_current.txt."""
-    include_useragent_file: ListFile | None = Field(None, alias="includeUseragentFile")
+    include_useragent_file: DataFile | None = Field(None, alias="includeUseragentFile")
     """User agents of browsers: include_current.txt."""
     exclude_useragents: tuple[str, ...] = Field((), alias="excludeUseragents")
     """Further robots: parts of user agents, case ignored."""
@@ -144,7 +132,7 @@ def assets(config: Config) -> tuple[Asset, ...]:
         (config.exclude_useragent_file, "iab_excludeUseragentFile"),
         (config.include_useragent_file, "iab_includeUseragentFile"),
     )
-    return tuple(asset(file.uri, file.database, name) for file, name in files if file)
+    return tuple(file.asset(name) for file, name in files if file)
 
 
 def prepare(config: Config, resources: Resources) -> State:

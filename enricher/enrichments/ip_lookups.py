@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
 import maxminddb
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from enricher.enrichments.contract import (
     Asset,
@@ -20,7 +20,7 @@ from enricher.enrichments.contract import (
     Resources,
 )
 from enricher.enrichments.parts.address import literal
-from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.text import entity, tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -32,28 +32,16 @@ _ADDRESS = INDEX["user_ipaddress"]
 _REMEMBERED = 20_000
 
 
-class Database(Parameters):
-    database: str
-    """Name of the MaxMind file."""
-    uri: str = ""
-    """Where it lies: a folder, relative to the configuration's, or a web address for `fetch`."""
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, uri: str) -> str:
-        return checked_uri(uri)
-
-
 class Config(Parameters):
-    geo: Database | None = None
+    geo: DataFile | None = None
     """GeoLite2-City or GeoIP2-City: the geo_ columns."""
-    isp: Database | None = None
+    isp: DataFile | None = None
     """GeoIP2-ISP: ip_isp, ip_organization, and the asn entity."""
-    domain: Database | None = None
+    domain: DataFile | None = None
     """GeoIP2-Domain: ip_domain."""
-    connection_type: Database | None = Field(None, alias="connectionType")
+    connection_type: DataFile | None = Field(None, alias="connectionType")
     """GeoIP2-Connection-Type: ip_netspeed."""
-    asn: Database | None = None
+    asn: DataFile | None = None
     """GeoLite2-ASN: the asn entity, where the ISP database has none."""
 
 
@@ -65,12 +53,10 @@ Lookup = Callable[[IPv4Address | IPv6Address], Mapping[str, Any]]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
-    return tuple(
-        asset(chosen.uri, chosen.database, f"ip_{name}") for name, chosen in _databases(config).items() if chosen
-    )
+    return tuple(chosen.asset(f"ip_{name}") for name, chosen in _databases(config).items() if chosen)
 
 
-def _databases(config: Config) -> dict[str, Database | None]:
+def _databases(config: Config) -> dict[str, DataFile | None]:
     return {
         "geo": config.geo,
         "isp": config.isp,

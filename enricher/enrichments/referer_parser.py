@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import Field, field_validator
 
-from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Parameters, Patch, Resources
-from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
+from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.text import query_pairs, tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -24,20 +24,13 @@ _SCHEMES = ("http", "https", "android-app")
 _REMEMBERED = 10_000
 
 
-class Config(Parameters):
+class Config(Located):
     internal_domains: tuple[str, ...] = Field((), alias="internalDomains")
     """Hosts that count as this site, compared exactly."""
     database: str | None = None
     """Name of the referer database (`referers-latest.json`). Without it, evnt's own compact list is used."""
-    uri: str = ""
-    """Where the database lies: a folder, relative to the configuration's, or a web address for `fetch`."""
     referrers: dict[str, Any] = Field(default_factory=dict)
     """Further entries, looked up before the database: medium → source → {domains, parameters}."""
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, uri: str) -> str:
-        return checked_uri(uri)
 
     @field_validator("referrers", mode="before")
     @classmethod

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from pydantic import field_validator
 from ua_parser import OS, Matchers, PartialResult, UserAgent, loaders
 from ua_parser.regex import Resolver
 
-from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Parameters, Patch, Resources
-from enricher.enrichments.parts.files import asset, checked_uri, present
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
+from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, parser
 from shared.event import INDEX
@@ -25,16 +24,9 @@ _USERAGENT = INDEX["useragent"]
 _REMEMBERED = 10_000
 
 
-class Config(Parameters):
+class Config(Located):
     database: str | None = None
     """Name of a rules file in uap-core's format. Without it, the rules that come with ua-parser."""
-    uri: str = ""
-    """Where the rules file lies: a folder, relative to the configuration's, or a web address for `fetch`."""
-
-    @field_validator("uri")
-    @classmethod
-    def _uri(cls, uri: str) -> str:
-        return checked_uri(uri)
 
 
 class State(NamedTuple):

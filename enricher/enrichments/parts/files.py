@@ -4,13 +4,36 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
+from pydantic import field_validator
+
+from enricher.enrichments.contract import Asset, EnrichmentRefused, Parameters, Resources
 
 #: Folder below the data folder that `evnt enrichments fetch` writes to.
 DOWNLOADS = "enrichments"
 
 _SCHEMES = ("http", "https", "s3", "gs")
 _AUTHORITY = re.compile(r"[A-Za-z0-9.\-_:\[\]@]*")
+
+
+class Located(Parameters):
+    """Options of what has a data file."""
+
+    uri: str = ""
+    """Where the file lies: a folder, relative to the configuration's, or a web address for `fetch`."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri(cls, uri: str) -> str:
+        return checked_uri(uri)
+
+
+class DataFile(Located):
+    database: str
+    """Name of the file."""
+
+    def asset(self, name: str) -> Asset:
+        """The file, kept as `name` once it was fetched."""
+        return asset(self.uri, self.database, name)
 
 
 def asset(uri: str, database: str, name: str) -> Asset:
