@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cli.bad_row_view import application, brief, original, reasons
+from cli.screen import screen
 from cli.since import since
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
@@ -224,7 +224,7 @@ def _write_table(rows: list[BadRow]) -> None:
     for row in rows:
         cells = (str(row.number), row.time, row.type, row.app_id or "-", _first_reason(row))
         table.add_row(*(Text(cell) for cell in cells))
-    _console().print(table)
+    screen().print(table)
 
 
 def _first_reason(row: BadRow) -> str:
@@ -234,7 +234,7 @@ def _first_reason(row: BadRow) -> str:
 
 def _write_row(row: BadRow) -> None:
     processor = row.document["data"].get("processor", {}) if isinstance(row.document, dict) else {}
-    console = _console()
+    console = screen()
     heading = {
         "number": str(row.number),
         "time": row.time,
@@ -246,8 +246,3 @@ def _write_row(row: BadRow) -> None:
         console.print(Text(f"{name:<10} {value}"))
     console.print(Text("\n".join(["", "Why:", *(f"  {reason}" for reason in row.reasons), "", "Original:"])))
     console.print_json(json.dumps(brief(row.payload)), ensure_ascii=False)
-
-
-def _console() -> Console:
-    """As wide as the terminal; into a pipe or file nothing is cut."""
-    return Console() if sys.stdout.isatty() else Console(width=1_000_000, soft_wrap=True)

@@ -9,11 +9,11 @@ from typing import Annotated, Any, get_args
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
 from rich.table import Table
 
 from cli.enrichment_download import Refused, download
 from cli.enrichment_trial import Report, Trial, events, scripts_of, single_script
+from cli.screen import screen
 from enricher.enrichments import ORDER, Step
 from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
 from enricher.enrichments.loading import Chosen, Configuration, choose, configurations
@@ -52,7 +52,7 @@ def list_enrichments(
         table = Table("enrichment", "on", "why here", box=None, pad_edge=False)
         for row in rows:
             table.add_row(row["name"], "on" if row["on"] else "-", row["reason"])
-        _console().print(table)
+        screen().print(table)
 
 
 def _row(step: Step, found: list[Configuration], chosen: list[Chosen]) -> dict[str, Any]:
@@ -233,7 +233,3 @@ def _sound(resources: Resources) -> list[Chosen]:
     if problems:
         raise Misconfigured("\n".join(problems))
     return chosen
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True)

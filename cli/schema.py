@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cli.schema_infer import NoExamples, examples, infer
 from cli.schema_lint import Finding, lint, read_library
 from cli.schema_verdict import Subject, subjects_in, verdicts
+from cli.screen import screen
 from enricher.iglu.resolver import IgluResolver
 from shared.iglu.config import BUNDLED, ResolverRefused, load, open_resolver, parse
 from shared.iglu.folder import read, schema_keys, schemas_folder
@@ -48,7 +48,7 @@ def list_schemas(
     table = Table("vendor", "name", "versions", box=None, pad_edge=False)
     for (owner, name), members in groupby(keys, lambda key: (key.vendor, key.name)):
         table.add_row(owner, name, " ".join(key.version for key in members))
-    _console().print(table)
+    screen().print(table)
 
 
 @app.command()
@@ -143,11 +143,6 @@ def _refuse(message: str) -> None:
     raise typer.Exit(1)
 
 
-def _console() -> Console:
-    """As wide as the terminal; into a pipe or file nothing is cut."""
-    return Console() if sys.stdout.isatty() else Console(width=1_000_000, soft_wrap=True)
-
-
 def _text(source: Path) -> str:
     try:
         content = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
@@ -183,7 +178,7 @@ def _in_words(finding: Finding) -> str:
 
 
 def _print_schema(key: SchemaKey, document: Document) -> None:
-    console = _console()
+    console = screen()
     console.print(Text(key.uri, style="bold"))
     if "description" in document:
         console.print(Text(str(document["description"])))
