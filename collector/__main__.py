@@ -73,13 +73,13 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         )
         server = await stack.enter_async_context(http_server(settings, state, commit, metrics))
         ports = await stack.enter_async_context(listening(server, settings.collector))
-        log.info("started", host=settings.collector.host, ports=ports, mode=settings.ingest.mode)
+        log.info("collector.started", host=settings.collector.host, ports=ports, mode=settings.ingest.mode)
         await fate.stopped(stopping)
         state.terminating = True
         pause_s = settings.collector.shutdown.pre_termination_seconds if stopping.is_set() else 0
-        log.info("stopping", pre_termination_s=pause_s)
+        log.info("collector.stopping", pre_termination_s=pause_s)
         await asyncio.sleep(pause_s)
-    log.info("stopped")
+    log.info("collector.stopped")
     fate.judge()
 
 
@@ -96,7 +96,7 @@ async def _durable(settings: Settings, metrics: Metrics, fate: Fate) -> AsyncIte
     log = logger("collector")
 
     def notice(away: bool) -> None:
-        log.warning("stream_away" if away else "stream_back", spool=settings.collector.spool.enabled)
+        log.warning("stream.away" if away else "stream.back", spool=settings.collector.spool.enabled)
 
     spooled = settings.ingest.mode == "rabbitmq" and settings.collector.spool.enabled
     timeout_s = settings.collector.raw.publish_timeout_ms / 1000
@@ -187,7 +187,7 @@ def _front(
     log = logger("collector")
 
     def report(method: str, target: str, error: BaseException | None) -> None:
-        log.error("request_failed", method=method, target=target, exc_info=error)
+        log.error("request.failed", method=method, target=target, exc_info=error)
         for reporter in told:
             reporter.failed(error)
 

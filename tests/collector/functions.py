@@ -277,7 +277,7 @@ def shutdown(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> N
         _, log = running.communicate(timeout=expected["exits_within_s"])
     assert running.returncode == 0
     assert time.monotonic() - began < expected["exits_within_s"]
-    assert "stopped" in log
+    assert "collector.stopped" in log
 
 
 FUNCTIONS: dict[str, Callable[[Any, Any, Any], None]] = {

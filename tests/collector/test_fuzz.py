@@ -59,7 +59,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         running.terminate()
         _, log = running.communicate(timeout=20)
         assert running.returncode == 0
-        assert "request_failed" not in log
+        assert "request.failed" not in log
         assert "Traceback" not in log
     assert found.answered
     assert found.answered <= asyncio.run(kept(folder / "stream"))
