@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote_plus
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from enricher import jsontext
 from enricher.enrichments.contract import (
@@ -15,14 +15,14 @@ from enricher.enrichments.contract import (
     Draft,
     EnrichmentRefused,
     Entity,
-    Failure,
     Parameters,
     Patch,
     Query,
     Resources,
 )
-from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, wrapped
+from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, picks, wrapped
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.enrichments.parts.lookup import Lookup, failed
 from enricher.enrichments.parts.questions import HttpQuestion, Limits, Remembering
 from shared.schema import SchemaCriterion
 
@@ -86,29 +86,13 @@ class Output(Parameters):
     """Where its data is in the answer."""
 
 
-class Cache(Parameters):
-    size: int = Field(ge=0)
-    """Answers that are remembered."""
-    ttl: int = Field(ge=0, le=86_400)
-    """Seconds that an answer is remembered; an error for a tenth of that."""
-
-
-class Config(Parameters):
+class Config(Lookup):
     inputs: tuple[KeyedInput, ...]
     """What is sent. Where one has no value, nothing is asked."""
     api: Api
     """Whom to ask."""
     outputs: tuple[Output, ...] = Field(min_length=1)
     """What is attached."""
-    cache: Cache
-    """How long answers are good for."""
-    ignore_on_error: bool = Field(False, alias="ignoreOnError")
-    """Go on without the entities where the service fails; else the event becomes a failed one."""
-
-    @field_validator("ignore_on_error", mode="before")
-    @classmethod
-    def _null(cls, value: Any) -> Any:
-        return False if value is None else value
 
 
 class State(NamedTuple):
@@ -124,27 +108,13 @@ def prepare(config: Config, _: Resources) -> State:
     http = config.api.http
     cache = config.cache
     return State(
-        picks(config.inputs),
+        picks(config.inputs, lambda one: (one.key, pick(one.key, one))),
         http,
         _HEADERS + authorization(http.authentication.http_basic if http.authentication else None),
         tuple((output.schema_, output.json_.json_path, _finder(output.json_.json_path)) for output in config.outputs),
         Remembering(f"{http.method} {http.uri}", cache.size, cache.ttl),
         config.ignore_on_error,
     )
-
-
-def picks(inputs: tuple[KeyedInput, ...]) -> tuple[tuple[str, Pick], ...]:
-    """Raises EnrichmentRefused with everything that is wrong."""
-    found: list[tuple[str, Pick]] = []
-    problems: list[str] = []
-    for one in inputs:
-        try:
-            found.append((one.key, pick(one.key, one)))
-        except EnrichmentRefused as refused:
-            problems.append(str(refused))
-    if problems:
-        raise EnrichmentRefused("; ".join(problems))
-    return tuple(found)
 
 
 def _finder(path: str) -> Callable[[Any], list[Any]]:
@@ -210,7 +180,7 @@ def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:
     if answer is None:
         return None
     if answer.error is not None:
-        return _failed([answer.error], state)
+        return failed([answer.error], ignore=state.ignore)
     attached: list[Entity] = []
     problems: list[str] = []
     for schema, path, find in state.outputs:
@@ -218,8 +188,4 @@ def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:
         if value == []:
             problems.append(f"Error: no values were found by JSON Path [{path}] in [{json.dumps(answer.value)}]")
         attached.append(Entity(schema, value))
-    return _failed(problems, state) if problems else Patch(contexts=attached)
-
-
-def _failed(problems: list[str], state: State) -> Patch | None:
-    return None if state.ignore else Patch(failures=tuple(map(Failure, problems)))
+    return failed(problems, ignore=state.ignore) if problems else Patch(contexts=attached)

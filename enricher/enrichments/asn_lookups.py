@@ -1,6 +1,5 @@
 """Says of the asn entity whether its network is one that bots come from."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -16,13 +15,12 @@ from enricher.enrichments.contract import (
     Resources,
 )
 from enricher.enrichments.parts.files import DataFile, present
-from enricher.enrichments.parts.text import entity
+from enricher.enrichments.parts.network import NETWORK, network
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "asn_lookups", "jsonschema", 1, 0)
 
-_NETWORK = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1"
 _PLATFORM = INDEX["platform"]
 _LARGEST = 2**31 - 1
 
@@ -71,18 +69,12 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     if draft.values[_PLATFORM] in state.bypassed:
         return None
     for one in draft.derived:
-        if one.schema == _NETWORK:
-            judged = [_judged(one, state.bots) if one.schema == _NETWORK else one for one in draft.derived]
+        if one.schema == NETWORK:
+            judged = [_judged(one, state.bots) if one.schema == NETWORK else one for one in draft.derived]
             return Patch(derived=judged)
     return None
 
 
 def _judged(one: Entity, bots: frozenset[int]) -> Entity:
     number = one.data.get("number")
-    return _network(number, one.data.get("organization"), number in bots)
-
-
-@lru_cache(maxsize=5_000)
-def _network(number: int, organization: str | None, likely: bool) -> Entity:
-    named = {"organization": organization} if organization is not None else {}
-    return entity(_NETWORK, {"number": number, **named, "likelyBot": likely})
+    return network(number, one.data.get("organization"), number in bots)

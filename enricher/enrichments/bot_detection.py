@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.parts.network import NETWORK
 from enricher.enrichments.parts.text import entity
 from shared.schema import SchemaCriterion
 
@@ -18,7 +19,6 @@ _OUTPUT = "iglu:com.snowplowanalytics.snowplow/bot_detection/jsonschema/1-0-1"
 _CLIENT_SIDE = "iglu:com.snowplowanalytics.snowplow/client_side_bot_detection/jsonschema/1-0-0"
 _YAUAA = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-5"
 _IAB = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0"
-_NETWORK = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1"
 _AGENTS = ("Robot", "Robot Mobile")
 _DEVICES = (*_AGENTS, "Robot Imitator")
 
@@ -49,7 +49,7 @@ def prepare(config: Config, _: Resources) -> State:
     if config.use_iab:
         judges[_IAB] = ("iab", lambda data: data.get("spiderOrRobot") is True)
     if config.use_asn_lookups:
-        judges[_NETWORK] = ("asnLookups", lambda data: data.get("likelyBot") is True)
+        judges[NETWORK] = ("asnLookups", lambda data: data.get("likelyBot") is True)
     return State(judges, config.use_client_side_detection)
 
 

@@ -21,13 +21,13 @@ from enricher.enrichments.contract import (
 )
 from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.files import DataFile, present
-from enricher.enrichments.parts.text import entity, tsv_safe
+from enricher.enrichments.parts.network import network
+from enricher.enrichments.parts.text import tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "ip_lookups", "jsonschema", 2, 0)
 
-_OUTPUT = "iglu:com.snowplowanalytics.snowplow/asn/jsonschema/1-0-1"
 _ADDRESS = INDEX["user_ipaddress"]
 _REMEMBERED = 20_000
 
@@ -108,10 +108,10 @@ def _patch(text: str, readers: Mapping[str, Lookup]) -> Patch | None:
         "ip_domain": found.get("ip_domain", {}).get("domain"),
         "ip_netspeed": found.get("ip_connectionType", {}).get("connection_type"),
     }
-    network = _network(isp) or _network(found.get("ip_asn", {}))
+    provider = _network(isp) or _network(found.get("ip_asn", {}))
     return Patch(
         {column: tsv_safe(value) for column, value in fields.items() if value},
-        (network,) if network else (),
+        (provider,) if provider else (),
     )
 
 
@@ -137,13 +137,7 @@ def _network(record: Mapping[str, Any]) -> Entity | None:
     number = record.get("autonomous_system_number")
     if number is None:
         return None
-    return _entity(number, record.get("autonomous_system_organization"))
-
-
-@lru_cache(maxsize=5_000)
-def _entity(number: int, organization: str | None) -> Entity:
-    named = {"organization": organization} if organization else {}
-    return entity(_OUTPUT, {"number": number, **named})
+    return network(number, record.get("autonomous_system_organization") or None)
 
 
 @lru_cache(maxsize=10_000)

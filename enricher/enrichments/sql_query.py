@@ -1,12 +1,10 @@
 """Asks a PostgreSQL or MySQL database about an event and attaches the rows."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -14,15 +12,15 @@ from enricher.enrichments.contract import (
     Answer,
     Draft,
     EnrichmentRefused,
-    Entity,
-    Failure,
     Parameters,
     Patch,
     Query,
     Resources,
 )
-from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick
+from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, picks
+from enricher.enrichments.parts.lookup import Lookup, failed
 from enricher.enrichments.parts.questions import Remembering, SqlDatabase, SqlQuestion
+from enricher.enrichments.parts.rows import Output, contexts, miscounted
 from shared.event import FIELDS, INDEX
 from shared.schema import SchemaCriterion
 
@@ -92,35 +90,7 @@ class Statement(Parameters):
     """The query, with `?` for each placeholder."""
 
 
-class JsonOutput(Parameters):
-    schema_: str = Field(alias="schema")
-    """Iglu URI of the entity that is attached."""
-    describes: Literal["ALL_ROWS", "EVERY_ROW"]
-    """One entity for all rows, or one for each."""
-    property_names: Literal["AS_IS", "CAMEL_CASE", "PASCAL_CASE", "SNAKE_CASE", "LOWER_CASE", "UPPER_CASE"] = Field(
-        alias="propertyNames"
-    )
-    """How column labels become property names."""
-
-
-Expected = Literal["EXACTLY_ONE", "AT_MOST_ONE", "AT_LEAST_ONE", "AT_LEAST_ZERO"]
-
-
-class Output(Parameters):
-    expected_rows: Expected = Field(alias="expectedRows")
-    """How many rows are right; another number is a failure."""
-    json_: JsonOutput = Field(alias="json")
-    """What is attached."""
-
-
-class Cache(Parameters):
-    size: int = Field(ge=0)
-    """Results that are remembered."""
-    ttl: int = Field(ge=0)
-    """Seconds that a result is remembered; an error for a tenth of that."""
-
-
-class Config(Parameters):
+class Config(Lookup):
     inputs: tuple[PlacedInput, ...]
     """What fills the placeholders. Where one stays empty, nothing is asked."""
     database: Database
@@ -129,17 +99,8 @@ class Config(Parameters):
     """What to ask."""
     output: Output
     """What is attached."""
-    cache: Cache
-    """How long results are good for."""
-    ignore_on_error: bool = Field(False, alias="ignoreOnError")
-    """Go on without the entities where the database fails; else the event becomes a failed one."""
     timeout: int = Field(5_000, ge=1, le=60_000)
     """Milliseconds that a result may take. evnt's own option."""
-
-    @field_validator("ignore_on_error", mode="before")
-    @classmethod
-    def _null(cls, value: Any) -> Any:
-        return False if value is None else value
 
 
 class State(NamedTuple):
@@ -172,22 +133,8 @@ def prepare(config: Config, _: Resources) -> State:
     statement, marks = translated(config.query.sql, kind)
     asked = f"{kind} {server.username}@{server.host}:{server.port}/{server.database} {statement}"
     remember = Remembering(asked, config.cache.size, config.cache.ttl)
-    inputs = picks(config.inputs)
+    inputs = picks(config.inputs, lambda one: (one.placeholder, _typed(one)))
     return State(inputs, target, statement, marks, config.output, remember, config.ignore_on_error, config.timeout)
-
-
-def picks(inputs: Sequence[PlacedInput]) -> tuple[tuple[int, Pick], ...]:
-    """Picks of typed values. Raises EnrichmentRefused with everything that is wrong."""
-    found: list[tuple[int, Pick]] = []
-    problems: list[str] = []
-    for one in inputs:
-        try:
-            found.append((one.placeholder, _typed(one)))
-        except EnrichmentRefused as refused:
-            problems.append(str(refused))
-    if problems:
-        raise EnrichmentRefused("; ".join(problems))
-    return tuple(found)
 
 
 def _typed(one: PlacedInput) -> Pick:
@@ -259,69 +206,6 @@ def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:
         return None
     problem = answer.error or miscounted(state.output.expected_rows, len(answer.value))
     if problem is not None:
-        failures = (Failure("Error while executing the sql lookup"), Failure(problem))
-        return None if state.ignore else Patch(failures=failures)
+        return failed(("Error while executing the sql lookup", problem), ignore=state.ignore)
     attached = contexts(state.output, answer.value)
     return Patch(contexts=attached) if attached else None
-
-
-def miscounted(expected: Expected, count: int) -> str | None:
-    """Why this number of rows is wrong, None where it is right."""
-    wrong = {
-        "EXACTLY_ONE": count != 1 and "exactly one row was expected",
-        "AT_MOST_ONE": count > 1 and "at most one row was expected",
-        "AT_LEAST_ONE": count < 1 and "at least one row was expected. 0 given instead",
-        "AT_LEAST_ZERO": False,
-    }[expected]
-    return f"SQL Query Enrichment: {wrong}" if wrong else None
-
-
-def contexts(output: Output, rows: Sequence[Mapping[str, Any]]) -> list[Entity]:
-    """The entities of rows whose number is right."""
-    rename = RENAMES[output.json_.property_names]
-    objects = [{rename(label): value(cell) for label, cell in row.items()} for row in rows]
-    if output.json_.describes == "ALL_ROWS" and output.expected_rows in ("AT_LEAST_ONE", "AT_LEAST_ZERO"):
-        return [Entity(output.json_.schema_, objects)]
-    return [Entity(output.json_.schema_, one) for one in objects]
-
-
-def value(cell: Any) -> Any:
-    """A database value as JSON; what JSON has no type for is read as JSON where its text is that."""
-    if cell is None or isinstance(cell, bool | int | float | str | dict | list):
-        return cell
-    if isinstance(cell, datetime):
-        return cell.isoformat()
-    if isinstance(cell, date):
-        return f"{cell.isoformat()}T00:00:00.000Z"
-    return parsed(cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell))
-
-
-def parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _camel(label: str) -> str:
-    return re.sub(r"_([a-z\d])", lambda found: found[1].upper(), label)
-
-
-def _pascal(label: str) -> str:
-    camel = _camel(label)
-    return camel[:1].upper() + camel[1:]
-
-
-def _snake(label: str) -> str:
-    return re.sub(r"[A-Z\d]", lambda found: f"_{found[0].lower()}", label)
-
-
-#: How a column label becomes a property name.
-RENAMES: dict[str, Callable[[str], str]] = {
-    "AS_IS": str,
-    "CAMEL_CASE": _camel,
-    "PASCAL_CASE": _pascal,
-    "SNAKE_CASE": _snake,
-    "LOWER_CASE": str.lower,
-    "UPPER_CASE": str.upper,
-}

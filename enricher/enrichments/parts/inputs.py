@@ -1,8 +1,8 @@
 """What api_request and sql_query take from an event: a column, or a value inside an entity."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,6 +52,10 @@ class Input(Parameters):
         return self
 
 
+Key = TypeVar("Key")
+OneInput = TypeVar("OneInput", bound=Input)
+
+
 def criterion(text: str) -> SchemaCriterion:
     """`iglu:vendor/name/format/1-*-*`. Raises ValueError."""
     head, _, version = text.removeprefix("iglu:").rpartition("/")
@@ -74,6 +78,20 @@ def entities_of(draft: Draft, field: str) -> Sequence[Entity]:
     if field == "unstruct_event":
         return (draft.event,) if draft.event else ()
     return draft.contexts if field == "contexts" else draft.derived
+
+
+def picks(inputs: Iterable[OneInput], picked: Callable[[OneInput], tuple[Key, Pick]]) -> tuple[tuple[Key, Pick], ...]:
+    """Each input under its name. Raises EnrichmentRefused with everything that is wrong."""
+    found: list[tuple[Key, Pick]] = []
+    problems: list[str] = []
+    for one in inputs:
+        try:
+            found.append(picked(one))
+        except EnrichmentRefused as refused:
+            problems.append(str(refused))
+    if problems:
+        raise EnrichmentRefused("; ".join(problems))
+    return tuple(found)
 
 
 def pick(key: str, wanted: Input) -> Pick:

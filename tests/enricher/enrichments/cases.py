@@ -42,6 +42,7 @@ from enricher.enrichments import (
 )
 from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Failure, Parameters, Patch, Query, Resources
 from enricher.enrichments.loading import choose, configurations, validated
+from enricher.enrichments.parts import rows
 from enricher.enrichments.parts.inputs import MISSING, criterion, matcher
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.questions import HttpQuestion
@@ -468,9 +469,9 @@ _SQL: dict[str, Any] = {
 def _sql(case: Case) -> Outcome:
     given = case.input
     direct: dict[str, Callable[[], Outcome]] = {
-        "column": lambda: {"property": sql_query.RENAMES[case.config["propertyNames"]](given["column"])},
+        "column": lambda: {"property": rows.RENAMES[case.config["propertyNames"]](given["column"])},
         "json_value": lambda: {"extracted": _kind_and_value(sql_query.argument(given["json_value"]))},
-        "column_value": lambda: {"json": sql_query.value(_cell(given["column_value"]))},
+        "column_value": lambda: {"json": rows.value(_cell(given["column_value"]))},
         "filled_placeholders": lambda: _gaps(case),
     }
     for key, make in direct.items():
