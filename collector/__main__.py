@@ -151,19 +151,14 @@ async def http_server(
     tracking = Tracking(settings, f"evnt-collector-{VERSION}-{transport}", _PROCESSOR, new_id)
     intake = Intake(settings, tracking, commit, clock, metrics)
     async with proxy_session(settings, ThreadedResolver(), may_connect) as session:
-        app = application(
-            settings,
-            Pages(settings, state, time.monotonic),
-            Bridges(settings, intake, clock).routes(),
-            [
-                *Proxy(settings, session, may_connect).routes(),
-                *Documentation(settings).routes(),
-                web.static("/static", _static_folder(settings)),
-            ],
-            headers,
-            Origins(settings.security, settings.collector.cors),
-        )
-        runner = web.AppRunner(app, access_log=None)
+        features = [
+            *Proxy(settings, session, may_connect).routes(),
+            *Documentation(settings).routes(),
+            web.static("/static", _static_folder(settings)),
+        ]
+        pages, bridges = Pages(settings, state, time.monotonic), Bridges(settings, intake, clock).routes()
+        origins = Origins(settings.security, settings.collector.cors)
+        runner = web.AppRunner(application(settings, pages, bridges, features, headers, origins), access_log=None)
         await runner.setup()
         told = reporters(settings)
         try:

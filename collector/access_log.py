@@ -7,7 +7,7 @@ from typing import Protocol
 from aiohttp import web
 
 from collector.correlation import HEADER, request_id, sent_id
-from collector.settings import PerformanceSettings
+from collector.sections import PerformanceSettings
 from shared.identity import NewId
 from shared.telemetry import Logger
 

@@ -12,7 +12,8 @@ from collector.correlation import HEADER, request_id
 from collector.intake import Refused
 from collector.origins import Origins
 from collector.pages import NOT_FOUND, Pages, text
-from collector.settings import PerformanceSettings, Settings
+from collector.sections import PerformanceSettings
+from collector.settings import Settings
 
 Routes = Iterable[web.AbstractRouteDef]
 

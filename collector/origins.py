@@ -4,7 +4,8 @@ from typing import Any
 
 import aiohttp_cors
 
-from collector.settings import CorsSettings, SecuritySettings
+from collector.sections import SecuritySettings
+from collector.settings import CorsSettings
 
 ANY = "*"
 

@@ -5,7 +5,7 @@ from binascii import Error as NotBase64
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
-from collector.settings import ProxySettings
+from collector.sections import ProxySettings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from collector.proxied import NotProxied, Targets, is_public
-from collector.settings import ProxySettings, Settings
+from collector.sections import ProxySettings
+from collector.settings import Settings
 from tests.collector.running import Running, collector
 
 
