@@ -56,6 +56,8 @@ class HttpService:
         try:
             async with asyncio.timeout(question.timeout_ms / 1000), pace:
                 return await self._exchange(question)
+        except aiohttp.InvalidURL as error:
+            return Answer(error=f"uri [{question.url}] is not valid: {error}")
         except TimeoutError:
             return Answer(error=f"no answer from {question.url} within {question.timeout_ms} ms")
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -146,6 +146,7 @@ async def test_nobody_there_is_an_answer(lookups: Lookups) -> None:
 async def test_no_address_is_an_answer(lookups: Lookups) -> None:
     answer = await lookups.ask(question("nonsense"))
     assert answer.error is not None
+    assert answer.error.startswith("uri [nonsense] is not valid: ")
 
 
 async def test_an_old_good_answer_beats_a_new_error(service: Service, url: str) -> None:

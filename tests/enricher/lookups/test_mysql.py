@@ -7,7 +7,8 @@ import pytest
 
 from enricher.enrichments.contract import Answer
 from enricher.enrichments.parts.questions import Remembering, SqlDatabase, SqlQuestion
-from enricher.enrichments.sql_query import translated, value
+from enricher.enrichments.parts.rows import value
+from enricher.enrichments.sql_query import translated
 from enricher.lookups.lookups import Lookups
 from tests.enricher.lookups import mariadb
 
