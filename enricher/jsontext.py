@@ -130,7 +130,8 @@ def _refuse(constant: str) -> NoReturn:
 
 # ---- depth --------------------------------------------------------------------------------------------------------
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
+#: A string without an end is one token as well: looking for its end from each of its quotes would take for ever.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
 
 
 #: Longer texts are not scanned for what else may be wrong with them.

@@ -114,6 +114,12 @@ def test_depth_does_not_recurse(text: str) -> None:
     assert isinstance(jsontext.parse(text, 50), jsontext.NotJson)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("end", ['"' + '\\"' * 200_000, '"' * 200_001, '"' + "\\" * 200_000, "{" * 200_000])
+def test_looking_for_depth_takes_no_longer_for_strings_without_an_end(end: str) -> None:
+    assert isinstance(jsontext.parse("[" + "{}," * 60 + end, 50), jsontext.NotJson)
+
+
 @pytest.mark.parametrize(("levels", "accepted"), [(49, True), (50, False)])
 def test_leaves_count_as_a_level(levels: int, accepted: bool) -> None:
     document = jsontext.parse("[" * levels + "1" + "]" * levels, 50)
