@@ -83,6 +83,17 @@ def is_ipv6(text: str) -> bool:
         return False
 
 
+def is_style(text: str) -> bool:
+    """What its pattern says, without trying every colon: the first one behind all declarations but the last decides.
+
+    A line break that begins the text is passed over, but can't be all of the name."""
+    body = text.removesuffix(";")
+    colon = text.find(":", max(body.rfind(";"), 0) + 1)
+    if colon > 0 and text[:colon].isspace() and text[colon - 1] == "\n":
+        colon = text.find(":", colon + 1)
+    return 0 < colon < len(body) - 1 and "\n" not in text[:colon].lstrip(" \t\n\r\f\v")
+
+
 def _matcher(pattern: str) -> Callable[[str], bool]:
     compiled = re.compile(pattern, re.ASCII)
     return lambda text: compiled.fullmatch(text) is not None
@@ -94,6 +105,7 @@ CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "date-time": is_date_time,
     "ipv6": is_ipv6,
     **{name: _matcher(pattern) for name, pattern in PATTERNS.items()},
+    "style": is_style,
 }
 
 

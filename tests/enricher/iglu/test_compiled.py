@@ -192,3 +192,11 @@ def test_every_asserted_format_has_a_case_and_others_accept_everything() -> None
     assert {name for name, _, _ in FORMATS} == set(CHECKS)
     assert valid({"format": "strict-uri"}, "no such thing")
     assert valid({"properties": {"a": {"format": "regex"}}}, {"a": "("})
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_long_texts_take_no_longer_than_reading_them(name: str) -> None:
+    for part in (":", "a", "a.", "1", "1 ", "a@", '"', " ", "a:", "-", "\n"):
+        CHECKS[name](part * 100_000)
+        CHECKS[name](f"a@{part * 100_000}")
