@@ -23,6 +23,7 @@ def openapi(settings: Settings) -> dict[str, Any]:
     paths: dict[str, Any] = {
         "/com.snowplowanalytics.snowplow/tp2": {"post": post},
         endpoints.post_endpoint: {"post": post},
+        endpoints.sendgrid_endpoint: {"post": post},
         "/{vendor}/{version}": {"parameters": _parameters("vendor", "version"), "post": post, "get": get},
         endpoints.get_endpoint: {"get": get},
         "/health": {"get": _operation("Whether the process is alive", {"200": _TEXT, "503": _TEXT})},

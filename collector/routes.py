@@ -7,6 +7,7 @@ from collector.settings import Settings
 
 TP2 = b"/com.snowplowanalytics.snowplow/tp2"
 PIXELS = (b"/i", b"/ice.png")
+_SENDGRID = b"/com.sendgrid/v3"
 
 #: What clients make up must not fill the memory.
 _LONGEST_REMEMBERED = 256
@@ -20,7 +21,7 @@ class Routes:
         rules = settings.collector
         self._paths = {path.encode(): mapped.encode() for path, mapped in rules.paths.items()}
         self._get = {path: path for path in PIXELS} | {endpoints.get_endpoint.encode(): PIXELS[0]}
-        self._post = {endpoints.post_endpoint.encode(): TP2}
+        self._post = {endpoints.sendgrid_endpoint.encode(): _SENDGRID, endpoints.post_endpoint.encode(): TP2}
         reserved = ["/static/", endpoints.proxy_endpoint.rstrip("/") + "/"]
         if not rules.enable_default_redirect:
             reserved.append("/r/")

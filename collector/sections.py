@@ -12,6 +12,8 @@ class EndpointSettings(Section):
     """A path of one's own for POST requests of trackers, beside the standard ones."""
     get_endpoint: str = "/i"
     """A path of one's own for GET requests of trackers, beside the standard ones."""
+    sendgrid_endpoint: str = "/sendgrid"
+    """A path of one's own for SendGrid's event webhook, beside `/com.sendgrid/v3`."""
     proxy_endpoint: str = "/proxy"
     """Where the proxy for scripts answers."""
 

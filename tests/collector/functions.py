@@ -69,7 +69,9 @@ def client_ip(given: dict[str, str | None], expected: str, _config: Any) -> None
 
 
 def _recorder() -> Recorder:
-    return Recorder(Encoder("app-version-kinesis"), ClientAddress(ClientIpSettings()))
+    """It trusts what the Scala collectors trust, of which ours needs to be told."""
+    rules = ClientIpSettings(headers=("X-Forwarded-For", "X-Real-Ip"))
+    return Recorder(Encoder("app-version-kinesis"), ClientAddress(rules))
 
 
 def query_params(given: str, expected: dict[str, str], _config: Any) -> None:
@@ -241,7 +243,7 @@ def clean_cookie_header(given: str, expected: str | None, _config: Any) -> None:
 
 
 def load_config(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
-    ours = {key: value for key, value in given.items() if key in ("interface", "port", "cookie", "hsts", "paths")}
+    ours = {key: value for key, value in given.items() if key != "streams"}
     if expected["ok"]:
         settings(ours)
         return
@@ -249,8 +251,8 @@ def load_config(given: dict[str, Any], expected: dict[str, Any], _config: Any) -
         settings(ours)
     (error,) = raised.value.errors()
     words = error["msg"].removeprefix("Value error, ")
-    name = {"fallback_domain": "fallbackDomain"}[str(error["loc"][-1])]
-    assert f"{name} {words}".startswith(expected["error_starts_with"])
+    first, *more = str(error["loc"][-1]).split("_")
+    assert f"{first}{''.join(map(str.title, more))} {words}".startswith(expected.get("error_starts_with", ""))
 
 
 def bridge(rules: Settings, vector: dict[str, Any], hit: Hit) -> None:

@@ -5,27 +5,39 @@ from typing import Any
 
 from collector.settings import Settings
 
-_UNITS = {"ms": 0.001, "second": 1, "minute": 60, "hour": 3600, "day": 86400}
+#: Every spelling of a unit that HOCON reads, without the plural.
+_UNITS = {
+    0.001: ("ms", "milli", "millisecond"),
+    1: ("s", "second"),
+    60: ("m", "minute"),
+    3600: ("h", "hour"),
+    86400: ("d", "day"),
+}
+_SECONDS = {name: size for size, names in _UNITS.items() for name in names}
 
 
 def seconds(duration: str) -> float:
-    """`60 minutes`, `10.seconds`, `-1 seconds`, `100 ms`."""
-    found = re.fullmatch(r"(-?\d+)[ .]([a-z]+?)s?", duration.replace(" ms", " ms"))
+    """`60 minutes`, `10.seconds`, `-1 seconds`, `100 ms`, `5s`."""
+    found = re.fullmatch(r"(-?\d+)[ .]?([a-z]+)", duration)
     assert found, duration
-    unit = "ms" if found[2] == "m" else found[2]
-    return int(found[1]) * _UNITS[unit]
+    unit = found[2]
+    return int(found[1]) * _SECONDS[unit if unit in _SECONDS else unit.removesuffix("s")]
 
 
 def translate(config: dict[str, Any]) -> dict[str, Any]:
     """The `collector` section. Their empty list of redirect domains allows any; they take any text for an id."""
     section: dict[str, Any] = {"validate_network_userid": False, "redirect_domains": ["*"], "port": 0}
     for key, value in config.items():
-        section |= _KEYS[key](value)
+        for name, part in _KEYS[key](value).items():
+            both = isinstance(part, dict) and name in section
+            section[name] = section[name] | part if both else part
     return section
 
 
 def settings(config: dict[str, Any], **others: Any) -> Settings:
     """Our settings for this configuration of theirs."""
+    if config.get("ssl", {}).get("redirect"):
+        others = {"security": {"enable_https_redirect": True}, **others}
     return Settings.model_validate({"collector": translate(config) | {"admin": {"port": 0}}, **others})
 
 
@@ -59,9 +71,21 @@ def _streams(value: dict[str, Any]) -> dict[str, Any]:
     return {} if limit is None else {"limits": {"max_record_bytes": limit}}
 
 
+def _nothing(_value: Any) -> dict[str, Any]:
+    """What has no meaning here: the port that a test takes is free, and evnt has neither StatsD nor heartbeats."""
+    return {}
+
+
 _KEYS: dict[str, Any] = {
     "interface": lambda value: {"host": "127.0.0.1" if value == "0.0.0.0" else value},  # noqa: S104
-    "port": lambda _value: {},
+    "port": _nothing,
+    "ssl": _nothing,
+    "monitoring": _nothing,
+    "telemetry": _nothing,
+    "license": _nothing,
+    "preTerminationPeriod": lambda value: {"shutdown": {"pre_termination_seconds": seconds(value)}},
+    "preTerminationUnhealthy": lambda value: {"shutdown": {"pre_termination_unhealthy": value}},
+    "terminationDeadline": lambda value: {"shutdown": {"deadline_seconds": seconds(value)}},
     "paths": lambda value: {"paths": value},
     "enableDefaultRedirect": lambda value: {"enable_default_redirect": value},
     "redirectDomains": lambda value: {"redirect_domains": value or ["*"]},

@@ -174,6 +174,7 @@ def test_other_paths_are_no_trackers(target: str) -> None:
 
 def test_the_seeds_path_is_a_tracker_path_of_its_own() -> None:
     assert payload(serve(target="/tracker")).path == "/com.snowplowanalytics.snowplow/tp2"
+    assert payload(serve(target="/sendgrid")).path == "/com.sendgrid/v3"
 
 
 # ---- redirects --------------------------------------------------------------------------------------------------
