@@ -17,7 +17,7 @@ SCHEMA = SchemaCriterion(
 
 _OUTPUT = "iglu:org.ietf/http_header/jsonschema/1-0-0"
 _JAVA_BLANKS = "".join(map(chr, range(33)))
-_LINES_REMEMBERED = 2_000
+_LINES_REMEMBERED = 1_000
 
 
 class Config(Parameters):
