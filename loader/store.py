@@ -104,11 +104,7 @@ class EventStore:
         contexts = set[bytes]().union(*(chunk.context_keys for chunk in chunks))
         events = set[bytes]().union(*(chunk.event_keys for chunk in chunks))
         layout = await self._patience(lambda: self._columns.layout(contexts, events))
-        parts = [body.header(layout)]
-        for chunk in chunks:
-            parts.append(body.rows(chunk, layout))
-            await asyncio.sleep(0)
-        await self._send(b"".join(parts), dedupe.token(chunks), chunks)
+        await self._send(await _laid_out(chunks, layout), dedupe.token(chunks), chunks)
 
     async def _send(self, insert: bytes, token: str, chunks: Sequence[Chunk]) -> None:
         rows = sum(map(len, chunks))
@@ -146,3 +142,12 @@ class EventStore:
         self._metrics.hints.labels(self._table).inc()
         await self._patience(lambda: self._warehouse.drop_hint(self._table, column, path))
         self._columns.forget()
+
+
+async def _laid_out(chunks: Sequence[Chunk], layout: body.Layout) -> bytes:
+    """The body of an insert, made with a pause after each chunk. Of its parts nothing is left while it is sent."""
+    parts = [body.header(layout)]
+    for chunk in chunks:
+        parts.append(body.rows(chunk, layout))
+        await asyncio.sleep(0)
+    return b"".join(parts)
