@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from enricher.remembered import remembered
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
 
@@ -19,7 +20,7 @@ def self_describing(value: Any) -> SelfDescribing | str:
     return uri_problem(uri) or SelfDescribing(uri, value["data"])
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def uri_problem(uri: str) -> str | None:
     """INVALID_IGLUURI, INVALID_SCHEMAVER, or None for an Iglu URI."""
     try:

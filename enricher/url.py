@@ -4,10 +4,10 @@ urllib and yarl normalise, refuse or forgive other things than these two, and wh
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from enricher.remembered import remembered
 from enricher.values import Refused, tsv_safe
 
 
@@ -63,7 +63,7 @@ _USUAL = re.compile(
 )
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def explode(text: str) -> tuple[Uri, Parts] | Refused:
     """The URI and its columns; pages and referrers come again and again."""
     uri = parse(text)
@@ -105,7 +105,7 @@ def java_uri(text: str) -> Uri | Refused:
         return Refused(f"{illegal.reason} at index {index}: {text}")
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _is_server_name(host: str) -> bool:
     """An IPv4 address, or a name whose last label starts with a letter (a single label may start with a digit)."""
     if _IPV4.fullmatch(host):

@@ -9,6 +9,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from enricher.remembered import remembered
+
 
 class Refused(NamedTuple):
     """Why a text is no value of its column's kind."""
@@ -185,7 +187,7 @@ def lenient_uuid(text: str) -> str | None:
     )
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def dimensions(text: str) -> tuple[str, str] | Refused:
     """`1920x1080`, both parts in 32 bits."""
     match = _DIMENSIONS.fullmatch(text)

@@ -1,13 +1,13 @@
 """Masks the tail of user_ipaddress, after every enrichment that reads the whole address."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
 from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -54,7 +54,7 @@ class State(NamedTuple):
 
 def prepare(config: Config, _: Resources) -> State:
     octets, segments = config.anon_octets, config.anon_segments or config.anon_octets
-    return State(lru_cache(_REMEMBERED)(lambda text: Patch({"user_ipaddress": masked(text, octets, segments)})))
+    return State(remembered(_REMEMBERED)(lambda text: Patch({"user_ipaddress": masked(text, octets, segments)})))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import Field
 
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Parameters, Patch, Resources
 from enricher.enrichments.parts.text import entity
+from enricher.remembered import remembered
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion(
@@ -36,7 +37,7 @@ def prepare(config: Config, _: Resources) -> State:
         pattern = re.compile(config.headers_pattern)
     except re.error as error:
         raise EnrichmentRefused(f"headersPattern is not a regular expression Python knows: {error}") from error
-    return State(lru_cache(_LINES_REMEMBERED)(partial(_patch, wanted=pattern)))
+    return State(remembered(_LINES_REMEMBERED)(partial(_patch, wanted=pattern)))
 
 
 def _patch(line: str, wanted: re.Pattern[str]) -> Patch | None:

@@ -25,6 +25,7 @@ from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.text import entity
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -144,7 +145,7 @@ def prepare(config: Config, resources: Resources) -> State:
     excluded = tuple(text.lower() for text in config.exclude_useragents)
     by_name = partial(_by_name, included=included, excluded=excluded)
     return State(
-        lru_cache(_REMEMBERED)(partial(_address, listed)),
+        remembered(_REMEMBERED)(partial(_address, listed)),
         lru_cache(_REMEMBERED)(partial(_judged, by_name, judge)),
     )
 

@@ -23,6 +23,7 @@ from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.network import network
 from enricher.enrichments.parts.text import tsv_safe
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -68,7 +69,7 @@ def _databases(config: Config) -> dict[str, DataFile | None]:
 
 def prepare(config: Config, resources: Resources) -> State:
     readers = {wanted.name: _lookup(wanted, resources) for wanted in assets(config)}
-    return State(lru_cache(_REMEMBERED)(lambda text: _patch(text, readers)))
+    return State(remembered(_REMEMBERED)(lambda text: _patch(text, readers)))
 
 
 def _lookup(wanted: Asset, resources: Resources) -> Lookup:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Para
 from enricher.enrichments.parts.inputs import Column, Inside, criterion, entities_of, matcher
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.identity import uuid5
 from shared.schema import SchemaCriterion
@@ -158,7 +159,7 @@ def hasher(function: str, salt: str) -> Hash:
     if function == "MD2":
         return lambda value: md2((value + salt).encode("utf-8", "replace")).hex()
     make = partial(getattr(hashlib, _HASHES[function]), usedforsecurity=False)
-    return lru_cache(_REMEMBERED)(lambda value: str(make((value + salt).encode("utf-8", "replace")).hexdigest()))
+    return remembered(_REMEMBERED)(lambda value: str(make((value + salt).encode("utf-8", "replace")).hexdigest()))
 
 
 def _mask(hashed: Hash) -> Mask:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.text import query_pairs, tsv_safe
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -22,6 +23,8 @@ _SCHEME, _HOST, _PATH, _QUERY = (INDEX[f"refr_url{part}"] for part in ("scheme",
 _PAGE_HOST = INDEX["page_urlhost"]
 _SCHEMES = ("http", "https", "android-app")
 _REMEMBERED = 10_000
+#: Characters of a name in the DNS.
+_LONGEST_HOST = 253
 
 
 class Config(Located):
@@ -73,7 +76,7 @@ def prepare(config: Config, resources: Resources) -> State:
     path = present(wanted[0], resources) if wanted else _OWN_LIST
     lists = (sources(config.referrers, "referrers"), sources(_read(path), str(path)))
     return State(
-        frozenset(name.strip() for name in config.internal_domains), lru_cache(_REMEMBERED)(partial(_known, lists))
+        frozenset(name.strip() for name in config.internal_domains), remembered(_REMEMBERED)(partial(_known, lists))
     )
 
 
@@ -120,6 +123,8 @@ _INTERNAL, _UNKNOWN = _patch("internal"), _patch("unknown")
 
 
 def _known(lists: Iterable[Sources], host: str) -> tuple[Known, ...]:
+    if len(host) > _LONGEST_HOST:
+        return ()
     found = ((one.by_key, tuple(name for name in _parents(host) if name in one.hosts)) for one in lists)
     return tuple((by_key, hosts) for by_key, hosts in found if hosts)
 

@@ -1,7 +1,6 @@
 """Attaches what ua-parser knows of the browser, the operating system and the device."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch
 from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, parser
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -40,7 +40,7 @@ def assets(config: Config) -> tuple[Asset, ...]:
 def prepare(config: Config, resources: Resources) -> State:
     wanted = assets(config)
     parse = _custom(wanted[0], resources) if wanted else builtin()
-    return State(lru_cache(_REMEMBERED)(lambda text: Patch(contexts=(entity(_OUTPUT, context(parse(text))),))))
+    return State(remembered(_REMEMBERED)(lambda text: Patch(contexts=(entity(_OUTPUT, context(parse(text))),))))
 
 
 def _custom(wanted: Asset, resources: Resources) -> Parse:

@@ -5,7 +5,6 @@ ua_parser or yauaa enrichment instead, and this one only for reports that still 
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 from ua_parser import PartialResult, UserAgent
@@ -13,6 +12,7 @@ from ua_parser import PartialResult, UserAgent
 from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
 from enricher.enrichments.parts.text import tsv_safe
 from enricher.enrichments.parts.useragent import builtin
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -61,7 +61,7 @@ class State(NamedTuple):
 
 def prepare(_: Config, __: Resources) -> State:
     parse = builtin()
-    return State(lru_cache(_REMEMBERED)(lambda text: Patch(columns(text, parse(text)))))
+    return State(remembered(_REMEMBERED)(lambda text: Patch(columns(text, parse(text)))))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

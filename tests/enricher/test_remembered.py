@@ -1,0 +1,34 @@
+"""What is remembered, and what is not."""
+
+import pytest
+
+from enricher.enrichments import referer_parser
+from enricher.enrichments.contract import Draft, Resources
+from enricher.remembered import LONGEST, remembered
+from shared.event import INDEX, WIDTH
+from shared.payload import CollectorPayload
+from tests.vectors import ROOT
+
+
+def test_long_texts_are_worked_out_each_time() -> None:
+    asked: list[str] = []
+
+    @remembered(2)
+    def length(text: str) -> int:
+        asked.append(text)
+        return len(text)
+
+    assert [length(text) for text in ("a", "a", "b", "a" * (LONGEST + 1), "a" * (LONGEST + 1), "a")] == [
+        1, 1, 1, LONGEST + 1, LONGEST + 1, 1,
+    ]  # fmt: skip
+    assert [len(text) for text in asked] == [1, 1, LONGEST + 1, LONGEST + 1]
+
+
+@pytest.mark.timeout(5)
+def test_a_host_of_very_many_labels_is_nobodys() -> None:
+    state = referer_parser.prepare(referer_parser.Config.model_validate({}), Resources(ROOT, ROOT))
+    values = [""] * WIDTH
+    values[INDEX["refr_urlscheme"]], values[INDEX["refr_urlhost"]] = "http", "a." * 250_000 + "google.com"
+    patch = referer_parser.enrich(Draft(values, {}, CollectorPayload()), state)
+    assert patch is not None
+    assert patch.fields["refr_medium"] == "unknown"
