@@ -24,6 +24,25 @@ def test_long_texts_are_worked_out_each_time() -> None:
     assert [len(text) for text in asked] == [1, 1, LONGEST + 1, LONGEST + 1]
 
 
+def test_texts_that_come_again_stay_and_others_go() -> None:
+    asked: list[str] = []
+
+    @remembered(20)
+    def noted(text: str) -> None:
+        asked.append(text)
+
+    for number in range(1_000):
+        noted("often")
+        noted(str(number))
+    assert asked.count("often") == 1
+    assert asked[-3:] == ["997", "998", "999"]
+    for number in range(995, 1_000):
+        noted(str(number))
+    assert len(asked) == 1_001
+    noted("0")
+    assert asked[-1] == "0"
+
+
 @pytest.mark.timeout(5)
 def test_a_host_of_very_many_labels_is_nobodys() -> None:
     state = referer_parser.prepare(referer_parser.Config.model_validate({}), Resources(ROOT, ROOT))

@@ -1,13 +1,13 @@
 """What api_request and sql_query take from an event: a column, or a value inside an entity."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion, SchemaKey
 
@@ -71,7 +71,7 @@ def criterion(text: str) -> SchemaCriterion:
 
 def matcher(wanted: SchemaCriterion) -> Callable[[str], bool]:
     """Whether a schema URI is of the family; answers are remembered, since the same URIs come again and again."""
-    return lru_cache(1_000)(lambda uri: wanted.matches(SchemaKey.parse(uri)))
+    return remembered(1_000)(lambda uri: wanted.matches(SchemaKey.parse(uri)))
 
 
 def entities_of(draft: Draft, field: str) -> Sequence[Entity]:
