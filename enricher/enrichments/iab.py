@@ -38,6 +38,8 @@ _OUTPUT = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0"
 _USERAGENT, _ADDRESS, _MOMENT = INDEX["useragent"], INDEX["user_ipaddress"], INDEX["derived_tstamp"]
 _IMPACTS = {"0": "PAGE_IMPRESSIONS", "1": "AD_IMPRESSIONS", "2": "PAGE_AND_AD_IMPRESSIONS"}
 _REMEMBERED = 20_000
+#: Days that events are about at the same time.
+_DAYS = 4
 
 
 class Config(Parameters):
@@ -121,10 +123,10 @@ class Judged(NamedTuple):
 
 
 class State(NamedTuple):
-    """Both parts remember: address(text): whether it is one, and listed; useragent(text, day): what it is."""
+    """Both parts remember: address(text): whether it is one, and listed; useragents(day)(text): what it is that day."""
 
     address: Callable[[str], tuple[bool, bool]]
-    useragent: Callable[[str, str], Judged]
+    useragents: Callable[[str], Callable[[str], Judged]]
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -146,7 +148,7 @@ def prepare(config: Config, resources: Resources) -> State:
     by_name = partial(_by_name, included=included, excluded=excluded)
     return State(
         remembered(_REMEMBERED)(partial(_address, listed)),
-        lru_cache(_REMEMBERED)(partial(_judged, by_name, judge)),
+        lru_cache(_DAYS)(lambda day: remembered(_REMEMBERED)(partial(_judged, by_name, judge, day))),
     )
 
 
@@ -166,7 +168,7 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     moment = values[_MOMENT]
     if not moment:
         return None
-    patch, named = state.useragent(values[_USERAGENT], moment[:10])
+    patch, named = state.useragents(moment[:10])(values[_USERAGENT])
     is_address, is_listed = state.address(values[_ADDRESS])
     if is_listed and not named:
         return _patch(_BAD_ADDRESS)
@@ -174,7 +176,7 @@ def enrich(draft: Draft, state: State) -> Patch | None:
 
 
 def _judged(
-    by_name: Callable[[str], Verdict | None], judge: Callable[[str, str], Verdict], text: str, day: str
+    by_name: Callable[[str], Verdict | None], judge: Callable[[str, str], Verdict], day: str, text: str
 ) -> Judged:
     useragent = text.strip().lower()
     if not useragent:

@@ -16,6 +16,7 @@ from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, joined
+from enricher.remembered import LONGEST
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -70,8 +71,14 @@ class Config(Parameters):
     """User agents whose context is remembered."""
 
 
+Make = Callable[[str, tuple[tuple[str, str], ...]], Patch]
+
+
 class State(NamedTuple):
-    patch: Callable[[str, tuple[tuple[str, str], ...]], Patch]
+    """made: what attaches the context for a user agent and hints. known: the same, remembered."""
+
+    known: Make
+    made: Make
 
 
 def prepare(config: Config, _: Resources) -> State:
@@ -80,11 +87,13 @@ def prepare(config: Config, _: Resources) -> State:
     def made(useragent: str, hints: tuple[tuple[str, str], ...]) -> Patch:
         return Patch(contexts=(entity(_OUTPUT, context(useragent, dict(hints), parse, is_robot)),))
 
-    return State(lru_cache(config.cache_size)(made))
+    return State(lru_cache(config.cache_size)(made), made)
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    return state.patch(draft.values[_USERAGENT], _hints(draft.payload.headers or ()))
+    useragent = draft.values[_USERAGENT]
+    make = state.known if len(useragent) <= LONGEST else state.made
+    return make(useragent, _hints(draft.payload.headers or ()))
 
 
 def _hints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
