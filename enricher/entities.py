@@ -21,11 +21,14 @@ Cached = Callable[[str], Resolution | None]
 
 
 class UnknownSchema(Exception):
-    """Somebody must be asked for the schema of this Iglu URI before the same call can succeed."""
+    """Somebody must be asked for the schemas of these Iglu URIs before the same call can succeed.
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
-        self.uri = uri
+    All that one text needs are named at once: each call reads the text anew.
+    """
+
+    def __init__(self, uris: Iterable[str]) -> None:
+        self.uris = list(uris)
+        super().__init__(*self.uris)
 
 
 class Schemas(dict[str, Resolution]):
@@ -41,9 +44,20 @@ class Schemas(dict[str, Resolution]):
     def __missing__(self, uri: str) -> Resolution:
         resolution = self._cached(uri)
         if resolution is None:
-            raise UnknownSchema(uri)
+            raise UnknownSchema([uri])
         self[uri] = resolution
         return resolution
+
+    def first_of(self, uri: str, values: Iterable[Any]) -> Resolution:
+        """What is known of uri; where nothing is, every unknown schema of these self-describing values is named."""
+        try:
+            return self[uri]
+        except UnknownSchema:
+            found = [each.uri for each in map(self_describing, values) if isinstance(each, SelfDescribing)]
+            raise UnknownSchema(each for each in dict.fromkeys(found) if not self._knows(each)) from None
+
+    def _knows(self, uri: str) -> bool:
+        return uri in self or self._cached(uri) is not None
 
 
 UNSTRUCT_EVENT = SchemaCriterion("com.snowplowanalytics.snowplow", "unstruct_event", "jsonschema", 1, 0)
@@ -111,7 +125,8 @@ def recheck(source: str, entities: Sequence[Entity], schemas: Schemas) -> Checke
             if isinstance(found, str):
                 checked.violations.append(NotIglu(source, {"schema": entity.schema, "data": entity.data}, found))
                 continue
-            resolution = schemas[entity.schema]
+            made = ({"schema": each.schema, "data": each.data} for each in entities)
+            resolution = schemas.first_of(entity.schema, made)
         _judge(source, entity, resolution, None, checked)
     return checked
 
@@ -153,7 +168,7 @@ def _check(
             if isinstance(found, str):
                 checked.violations.append(NotIglu(source, value, found))
                 continue
-            resolution = schemas[found.uri]
+            resolution = schemas.first_of(found.uri, values)
         text = None if document.exact is document.value else _literal_text(exact[position])
         _judge(source, Entity(value["schema"], value["data"], text), resolution, document.levels, checked)
 

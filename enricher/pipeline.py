@@ -216,7 +216,8 @@ class Pipeline:
 def _learn(unknown: UnknownSchema, schemas: Schemas, again: Callable[[], _Result]) -> Generator[Query, Any, _Result]:
     """Ask for schemas until the call that missed them succeeds."""
     while True:
-        schemas[unknown.uri] = yield Query("schema", unknown.uri)
+        for uri in unknown.uris:
+            schemas[uri] = yield Query("schema", uri)
         try:
             return again()
         except UnknownSchema as another:

@@ -132,6 +132,15 @@ def test_answers_that_no_cache_keeps_end_in_the_same_event() -> None:
     assert len(forgetful.failed) == 1
 
 
+@pytest.mark.timeout(10)
+def test_many_unknown_schemas_in_one_event_are_asked_for_once_each() -> None:
+    """The text is not read anew for each of them."""
+    entities = [{"schema": f"iglu:com.acme/made_up_{number}/jsonschema/1-0-0", "data": {}} for number in range(10_000)]
+    contexts = {"schema": "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0", "data": entities * 2}
+    outcome = enrich(post({**GOOD, "co": json.dumps(contexts)}))
+    assert [bad.type for bad in outcome.bad] == ["size_violation"], "20,000 messages are more than a bad row holds"
+
+
 # ---- enrichments --------------------------------------------------------------------------------------------------
 
 
