@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
 from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.remembered import remembered
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "event_fingerprint_config", "jsonschema", 1, 0)
@@ -47,9 +48,13 @@ class State(NamedTuple):
 
 def prepare(config: Config, _: Resources) -> State:
     """Trackers send the same few sets of names again and again, so each set is sorted once."""
-    planned = lru_cache(_PLANS)(partial(plan, excluded=frozenset(config.exclude_parameters)))
+    planned = remembered(_PLANS, _length)(partial(plan, excluded=frozenset(config.exclude_parameters)))
     # A fingerprint, not a defence, hence MD5 is allowed.
     return State(planned, partial(getattr(hashlib, _ALGORITHMS[config.hash_algorithm]), usedforsecurity=False))
+
+
+def _length(names: tuple[str, ...]) -> int:
+    return sum(map(len, names))
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

@@ -6,7 +6,6 @@ vocabulary, and leaves out what can't be known without it; values differ from Ya
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic import Field
@@ -16,7 +15,7 @@ from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, joined
-from enricher.remembered import LONGEST
+from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -71,29 +70,32 @@ class Config(Parameters):
     """User agents whose context is remembered."""
 
 
-Make = Callable[[str, tuple[tuple[str, str], ...]], Patch]
+#: A user agent and its client hints.
+Said = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class State(NamedTuple):
-    """made: what attaches the context for a user agent and hints. known: the same, remembered."""
-
-    known: Make
-    made: Make
+    patch: Callable[[Said], Patch]
 
 
 def prepare(config: Config, _: Resources) -> State:
     parse, is_robot = builtin(), detector()
 
-    def made(useragent: str, hints: tuple[tuple[str, str], ...]) -> Patch:
+    @remembered(config.cache_size, _length)
+    def patch(said: Said) -> Patch:
+        useragent, hints = said
         return Patch(contexts=(entity(_OUTPUT, context(useragent, dict(hints), parse, is_robot)),))
 
-    return State(lru_cache(config.cache_size)(made), made)
+    return State(patch)
+
+
+def _length(said: Said) -> int:
+    useragent, hints = said
+    return len(useragent) + sum(len(value) for _, value in hints)
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    useragent = draft.values[_USERAGENT]
-    make = state.known if len(useragent) <= LONGEST else state.made
-    return make(useragent, _hints(draft.payload.headers or ()))
+    return state.patch((draft.values[_USERAGENT], _hints(draft.payload.headers or ())))
 
 
 def _hints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:

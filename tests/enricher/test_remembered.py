@@ -24,6 +24,19 @@ def test_long_texts_are_worked_out_each_time() -> None:
     assert [len(text) for text in asked] == [1, 1, LONGEST + 1, LONGEST + 1]
 
 
+def test_what_is_no_text_has_a_length_of_its_own() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    @remembered(10, length=lambda texts: sum(map(len, texts)))
+    def joined(texts: tuple[str, ...]) -> str:
+        asked.append(texts)
+        return "".join(texts)
+
+    short, long = ("a", "b"), ("a" * LONGEST, "b")
+    assert [joined(texts) for texts in (short, short, long, long)] == [*["ab"] * 2, *["a" * LONGEST + "b"] * 2]
+    assert asked == [short, long, long]
+
+
 def test_texts_that_come_again_stay_and_others_go() -> None:
     asked: list[str] = []
 
