@@ -100,9 +100,9 @@ def decimal(text: str) -> Converted:
     if match is None:
         return "" if text.lower() == "null" else _not_a_decimal(_jdk_complaint(text))
     exponent = (match[1] or "").lstrip("0")
-    if len(exponent) > 10:
+    if len(exponent) > _EXPONENT:
         return _not_a_decimal("Too many nonzero exponent digits.")
-    return _print_decimal(text) if len(exponent) < 10 else _not_a_decimal("Exponent overflow.")
+    return _print_decimal(text) if len(exponent) < _EXPONENT else _not_a_decimal("Exponent overflow.")
 
 
 def _print_decimal(text: str) -> Converted:
@@ -121,6 +121,12 @@ def _not_a_decimal(complaint: str) -> Refused:
 #: Texts up to this length after the sign go through BigDecimal's short way, which names the offending character.
 _COMPACT = 18
 
+#: As many digits an exponent may have, leading zeros aside.
+_EXPONENT = 10
+
+#: A character beyond is two units in Java, neither of them printable.
+_LAST_UNIT = "\uffff"
+
 
 def _jdk_complaint(text: str) -> str:
     """What JDK 17 says of a text that is no decimal."""
@@ -135,11 +141,12 @@ def _jdk_complaint(text: str) -> str:
                 return "Character array contains more than one decimal point."
         elif character in "eE":
             return _exponent_complaint(rest[position + 1 :]) or "No digits found."
-        elif not character.isdecimal():
+        elif not _is_digit(character):
             if len(rest) > _COMPACT:
                 return 'Character array is missing "e" notation exponential mark.'
+            shown = character if character <= _LAST_UNIT else "?"
             return (
-                f"Character {character} is neither a decimal digit number, decimal point, "
+                f"Character {shown} is neither a decimal digit number, decimal point, "
                 'nor "e" notation exponential mark.'
             )
     return "No digits found."
@@ -151,7 +158,14 @@ def _exponent_complaint(text: str) -> str | None:
     digits = text[1:] if text[0] in "+-" else text
     if not digits:
         return "No exponent digits."
-    return None if digits.isdecimal() else "Not a digit."
+    if len(digits.lstrip("0")) > _EXPONENT:
+        return "Too many nonzero exponent digits."
+    return None if all(map(_is_digit, digits)) else "Not a digit."
+
+
+def _is_digit(character: str) -> bool:
+    """To the JDK, which reads UTF-16 units."""
+    return character.isdecimal() and character <= _LAST_UNIT
 
 
 def double_like(text: str) -> Converted:

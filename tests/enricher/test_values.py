@@ -75,6 +75,9 @@ def test_decimals_print_as_in_java(text: str, column: str) -> None:
         ("1E999999999", "Too many nonzero exponent digits."),
         ("1e-", "No exponent digits."),
         ("1ex", "Not a digit."),
+        ("e00000000001x", "Not a digit."),
+        ("1e2,3456789012", "Too many nonzero exponent digits."),
+        ("1😀", "Character ? is neither a decimal digit number, decimal point, nor"),
     ],
 )
 def test_what_is_no_decimal_in_the_words_of_java(text: str, tail: str) -> None:
