@@ -20,7 +20,7 @@ class EnrichedSettings(Section):
 
 
 class ValidationSettings(Section):
-    max_json_depth: int = Field(default=50, ge=1)
+    max_json_depth: int = Field(default=50, ge=1, le=100)
     """Levels that a JSON text of a tracker may have, the root and the leaves counted."""
     atomic_fields_limits: dict[str, int] = Field(default_factory=dict)
     """Column → longest text in UTF-16 code units, over the canonical limits."""
