@@ -15,8 +15,9 @@ from shared.badrow import Processor, bad_row, instant
 from shared.identity import Clock, NewId
 from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 
-#: Shortest time between two publishes, seconds: each costs as much as several requests.
-PAUSE_S = 0.002
+#: Shortest and longest time between two publishes, seconds: each costs as much as several requests. Between them it is
+#: half of what the last confirm took, so that a slow stream gets fewer messages and nobody waits much longer for it.
+PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.1
 
 #: Most publishes that wait for their confirm at a time; what comes then waits for the first of them.
 MOST_IN_FLIGHT = 4
@@ -86,6 +87,7 @@ class GroupCommit:
         self._running: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Handle | None = None
         self._earliest = 0.0
+        self._pause_s = PAUSE_S
 
     def add(self, good: Sequence[bytes], bad: Sequence[bytes]) -> "asyncio.Future[None]":
         """Done once all of it is durable. Awaiting it raises StreamError: nothing is known to be kept; or TooLate."""
@@ -132,9 +134,9 @@ class GroupCommit:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._starting = None
-        self._earliest = loop.time() + PAUSE_S
+        self._earliest = loop.time() + self._pause_s
         group, self._open = self._open, _Group()
-        task = loop.create_task(self._commit(group))
+        task = loop.create_task(self._commit(group, loop))
         self._running.add(task)
         task.add_done_callback(self._finished)
 
@@ -144,8 +146,8 @@ class GroupCommit:
         if self._starting is None and (self._open.good or self._open.bad):
             self._start_soon(task.get_loop())
 
-    async def _commit(self, group: _Group) -> None:
-        now = self._clock()
+    async def _commit(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
+        now, begin = self._clock(), loop.time()
         try:
             if group.good:
                 await self._publish("raw", list(self._raw_messages(group.good, now)))
@@ -159,6 +161,7 @@ class GroupCommit:
             group.settle(StreamError("the collector stopped before it was kept"))
             raise
         else:
+            self._pause_s = min(max(PAUSE_S, (loop.time() - begin) / 2), LONGEST_PAUSE_S)
             group.settle(None)
         finally:
             self._waiting_bytes -= group.size

@@ -76,6 +76,21 @@ async def test_only_so_many_publishes_are_in_flight_and_the_rest_goes_together()
     await group.close()
 
 
+async def test_a_slow_stream_is_given_fewer_messages() -> None:
+    loop = asyncio.get_running_loop()
+    publisher = Begun()
+    group = commit(publisher)
+    slow = asyncio.ensure_future(group.add([b"slow"], []))
+    await publisher.until(1)
+    loop.call_later(0.3, publisher.may_finish.set)
+    await slow
+    await group.add([b"x"], [])
+    begun = loop.time()
+    await group.add([b"y"], [])
+    assert loop.time() - begun > 0.02  # half a confirm after the one before, not PAUSE_S
+    assert publisher.begun == [b"slow", b"x", b"y"]
+
+
 async def test_nobody_is_answered_before_the_confirm() -> None:
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
