@@ -97,15 +97,21 @@ class Stored(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What a run over all chunks took. inserts: in the order in which they were answered."""
+    """What a run over all chunks took. inserts: in the order of their answers. server_s: CPU of the server."""
 
     wall_s: float
     cpu_s: float
     inserts: Sequence[Stored]
+    server_s: float = 0.0
 
     @property
     def rows(self) -> int:
         return sum(insert.rows for insert in self.inserts)
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU of client and server, microseconds an event."""
+        return (self.cpu_s + self.server_s) / self.rows * 1e6
 
     @property
     def per_second(self) -> float:
@@ -231,6 +237,8 @@ async def embedded(chunks: int) -> None:
     total = max(turn.per_second for turn in whole) / max(turn.per_second for turn in alone)
     print(f"  {_rows(turn)} rows an INSERT, {LoaderSection().inserts_in_flight} in flight")
     print(f"  from first byte to last answer: {total:.2f} of the engine's own rate")
+    by_cpu = min(turn.cpu_us for turn in alone) / min(turn.cpu_us for turn in whole)
+    print(f"  by the CPU of both, which other programs disturb least: {by_cpu:.2f}")
     limit, name = bare.steady_per_second, "engine alone, same bytes"
     print(Result("loader", "embedded ClickHouse", turn.steady_per_second, limit, name, ENGINE_TARGET).line())
 
@@ -242,12 +250,12 @@ def _rows(turn: Turn) -> str:
 async def _turn(server: Embedded, name: str, run: Awaitable[Turn]) -> Turn:
     """One turn, printed with what every process had of the machine, and an empty table after it."""
     engine, all_ = cpu_s(server.pid), busy_s()
-    turn = await run
-    engine, all_ = cpu_s(server.pid) - engine, busy_s() - all_
-    ours, others = engine + turn.cpu_s, max(0.0, all_ - engine - turn.cpu_s)
+    turn = (await run)._replace(server_s=cpu_s(server.pid) - engine)
+    ours = turn.cpu_s + turn.server_s
+    others = max(0.0, busy_s() - all_ - ours)
     print(
         f"into the embedded ClickHouse, {name}: {turn.steady_per_second:,.0f} events/s; µs of CPU an event: server "
-        f"{engine / turn.rows * 1e6:.1f}, client {turn.cpu_s / turn.rows * 1e6:.1f}; "
+        f"{turn.server_s / turn.rows * 1e6:.1f}, client {turn.cpu_s / turn.rows * 1e6:.1f}; "
         f"cores busy {ours / turn.wall_s:.2f}, with other programs {others / turn.wall_s:.2f}"
     )
     target = ddl.place(ConfigurationSettings(), "events").target
