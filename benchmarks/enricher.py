@@ -38,6 +38,7 @@ from shared.badrow import Processor
 from shared.identity import now_ms, uuid7
 from shared.iglu.config import ResolverConfig, open_resolver
 from shared.payload import CollectorPayload, decode
+from shared.process import collect_garbage_seldom
 from shared.settings import SharedSettings, environment, load
 from shared.stream import open_publisher
 from shared.stream.contract import Message
@@ -65,6 +66,7 @@ _MESSAGE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 def main() -> None:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {MEASURED})
+    collect_garbage_seldom()
     bench = Bench()
     one = body([event(random.Random(1), 1)]).decode()
     loads_us = _best(json.loads, [one]) * 1e6

@@ -18,7 +18,7 @@ from benchmarks.loader_servers import Embedded, busy_s, embedded_server, swallow
 from benchmarks.measured import cpu_s
 from benchmarks.result import Result, unit_s
 from loader import body, cells, chunk, dedupe
-from loader.__main__ import Lanes, spare_collector
+from loader.__main__ import Lanes
 from loader.columns import TableColumns
 from loader.liveness import Liveness
 from loader.metrics import LoaderMetrics
@@ -31,6 +31,7 @@ from loader.warehouse.contract import Column, TableName
 from loader.warehouse.settings import ConfigurationSettings
 from shared.event import WIDTH
 from shared.identity import now_ms
+from shared.process import collect_garbage_seldom
 from shared.schema import SchemaKey
 from shared.stream.contract import Delivery, Message, StreamName
 
@@ -45,7 +46,7 @@ def main() -> None:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 240_000
     chunks = [make_chunk(number) for number in range(max(50, events // ROUNDS // CHUNK_ROWS))]
     print(f"{len(chunks)} chunks of {CHUNK_ROWS} lines, {len(chunks[0]) // CHUNK_ROWS:,} bytes a line")
-    spare_collector()
+    collect_garbage_seldom()
     steps(chunks[:20])
     uvloop.run(swallowed(chunks))
     uvloop.run(embedded(len(chunks)))

@@ -1,7 +1,6 @@
 """The loader: streams in, ClickHouse tables out. Composition root: everything is made here and handed down."""
 
 import asyncio
-import gc
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -34,9 +33,6 @@ from shared.telemetry import configure, logger
 #: Batches that are made ready while others are inserted; bad rows need next to no preparation.
 AHEAD: dict[TableName, int] = {"events": 1, "events_failed": 1, "bad_rows": 0}
 
-#: Containers made and not yet freed after which the collector of garbage looks at the youngest (Python's own: 700).
-GARBAGE = 10_000
-
 T = TypeVar("T")
 
 #: Which queue feeds which table.
@@ -47,7 +43,6 @@ async def main(stopping: asyncio.Event) -> None:
     """One loader process, with the settings of the machine."""
     settings = load(LoaderSettings)
     configure(settings.logging, "loader")
-    spare_collector()
     await serve(settings, stopping)
 
 
@@ -90,13 +85,6 @@ async def _lanes(
     for table, queue in QUEUES.items():
         lanes.add(table, await stack.enter_async_context(open_subscriber(settings, queue, settings.loader.prefetch)))
     return publisher, lanes.made
-
-
-def spare_collector() -> None:
-    """Let the collector of garbage look less often, and at nothing that was there before the first event: chunks are
-    many small lists without cycles, and looking at them costs more than a microsecond an event."""
-    gc.freeze()
-    gc.set_threshold(GARBAGE)
 
 
 async def until_stopped(work: Coroutine[Any, Any, T], stopping: asyncio.Event) -> T:

@@ -16,8 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from shared.settings import AdminSettings, SettingsError, process_number
 from shared.version import VERSION
 
-#: New containers, less those that are gone, between two searches for cycles. Messages make many and hardly a cycle;
-#: the interpreter's own 700 costs a twentieth of the enricher's time, and pauses in the collector.
+#: New containers, less those that are gone, between two searches for cycles, and how many of these are short.
 _GC_THRESHOLDS = (50_000, 20, 100)
 
 #: Exit code of a process that must not be restarted before somebody changed something (sysexits EX_CONFIG).
@@ -41,7 +40,7 @@ def run(main: Main) -> None:
     Exits 0 after a clean stop, 78 on a configuration that can't be used; any other exception is a bug and leaves
     as a traceback, with 1, for the supervisor to restart.
     """
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_garbage_seldom()
     try:
         uvloop.run(_until_stopped(main))
     except SettingsError as error:
@@ -50,6 +49,13 @@ def run(main: Main) -> None:
         _leave(str(error))
     except BaseExceptionGroup as group:
         _leave_or_raise(group)
+
+
+def collect_garbage_seldom() -> None:
+    """Messages make many containers and hardly a cycle: the interpreter's own thresholds cost a twentieth of the
+    enricher's and the loader's time. What is there already is never looked at again."""
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _leave_or_raise(group: BaseExceptionGroup[BaseException]) -> None:
