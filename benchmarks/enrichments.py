@@ -35,7 +35,7 @@ EVENTS = 5_000
 _MESSAGE = "0192f0c1-2c4a-7f3e-8a51-0b7c7f3b7c11"
 _TOGETHER = "all pure ones"
 _SNOWPLOW = "com.snowplowanalytics.snowplow"
-_HEADERS = ("Cookie: _sp_id.1fff=8f5f2c5e.1735000000.3.1735000100.1735000000.4e5f2d3b; sp=3f; consent=yes; theme=dark",)
+_COOKIES = "Cookie: _sp_id.1fff=8f5f2c5e.1735000000.3.1735000100.1735000000.4e5f2d3b; sp={}; consent=yes; theme=dark"
 
 #: What is measured, with options; what asks the network is not, nor the ways of the first evnt.
 PURE: dict[str, dict[str, Any]] = {
@@ -203,7 +203,7 @@ def _dress(draft: Draft, random_: random.Random) -> None:
     for entity in draft.contexts:
         if "userId" in entity.data:
             entity.data["userId"] = user
-    draft.payload.headers = [*(draft.payload.headers or ()), *_HEADERS]
+    draft.payload.headers = [*(draft.payload.headers or ()), _COOKIES.format(user)]
     draft.derived = ()
 
 

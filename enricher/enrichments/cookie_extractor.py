@@ -1,15 +1,20 @@
 """Attaches named cookies of the request."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from enricher.enrichments.contract import Draft, Entity, Parameters, Patch, Resources
+from enricher.enrichments.parts.text import entity
+from enricher.remembered import remembered
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "cookie_extractor_config", "jsonschema", 1, 0)
 
 _OUTPUT = "iglu:org.ietf/http_cookie/jsonschema/1-0-0"
 _BLANKS = " \t\r\n"
+_LINES_REMEMBERED = 1_000
 
 
 class Config(Parameters):
@@ -18,18 +23,21 @@ class Config(Parameters):
 
 
 class State(NamedTuple):
-    names: frozenset[str]
+    """of(line): the entities of a Cookie header, none for other headers. Most lines come again and again."""
+
+    of: Callable[[str], list[Entity]]
 
 
 def prepare(config: Config, _: Resources) -> State:
-    return State(frozenset(config.cookies))
+    return State(remembered(_LINES_REMEMBERED)(partial(_entities, names=frozenset(config.cookies))))
+
+
+def _entities(line: str, names: frozenset[str]) -> list[Entity]:
+    return cookies(line[7:], names) if line[:7].lower() == "cookie:" else []
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    found: list[Entity] = []
-    for line in draft.payload.headers or ():
-        if line[:7].lower() == "cookie:":
-            found += cookies(line[7:], state.names)
+    found = list(chain.from_iterable(map(state.of, draft.payload.headers or ())))
     return Patch(contexts=found) if found else None
 
 
@@ -45,14 +53,13 @@ def cookies(text: str, names: frozenset[str]) -> list[Entity]:
     found: list[Entity] = []
     for cookie in text.split(";"):
         name, equals, value = cookie.partition("=")
-        name = name.strip(" ")
-        if name in names:
+        if (name := name.strip(" ")) in names:
             found.append(_entity(name, value.strip(" ") if equals else None))
     return found
 
 
 def _entity(name: str, value: str | None) -> Entity:
-    return Entity(_OUTPUT, {"name": name, "value": value})
+    return entity(_OUTPUT, {"name": name, "value": value})
 
 
 def _read_carefully(text: str) -> Iterator[tuple[str, str | None]]:

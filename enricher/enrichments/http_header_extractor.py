@@ -49,7 +49,7 @@ def _patch(line: str, wanted: re.Pattern[str]) -> Patch | None:
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    found = [one for line in draft.payload.headers or () if (one := state.of(line)) is not None]
+    found = list(filter(None, map(state.of, draft.payload.headers or ())))
     if len(found) < 2:
         return found[0] if found else None
     return Patch(contexts=[one for patch in found for one in patch.contexts])
