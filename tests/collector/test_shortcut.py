@@ -194,6 +194,13 @@ async def test_more_requests_than_are_queued_are_answered_in_order() -> None:
     assert [payload.querystring for payload in seen.payloads] == [f"number={number}" for number in range(200)]
 
 
+async def test_many_answers_that_wait_for_nothing_are_given_one_after_the_other() -> None:
+    parts = [head("GET", "/i", []) * 500 + LAST]
+    seen = await converse(RULES, parts, short=True, away=False)
+    assert seen.counted == {("GET", 302): 500, ("GET", 200): 1}
+    assert seen.answers.count(b"HTTP/1.1 302 ") == 500
+
+
 async def test_a_bug_costs_the_request_that_meets_it() -> None:
     def broken() -> str:
         raise RuntimeError("no more ids")
