@@ -32,6 +32,8 @@ from shared.event import INDEX
 from shared.iglu.config import ResolverConfig, open_resolver
 
 EVENTS = 5_000
+#: The fastest one counts: what else the machine does only ever adds.
+ROUNDS = 3
 _MESSAGE = "0192f0c1-2c4a-7f3e-8a51-0b7c7f3b7c11"
 _TOGETHER = "all pure ones"
 _SNOWPLOW = "com.snowplowanalytics.snowplow"
@@ -105,16 +107,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         make_files(place)
-        taken = measured(prepared(place, PURE))
-        taken[_TOGETHER] = [sum(one) for one in zip(*taken.values(), strict=True)]
+        taken = min((together(place) for _ in range(ROUNDS)), key=lambda found: median(found[_TOGETHER]))
         taken |= measured(prepared(place, SCRIPTS))
     unit = unit_s()
     print(f"{'':24} {'median':>7}    {'mean':>7}    of an event")
     for name, seconds in taken.items():
         middle, mean = median(seconds), mean_of(seconds)
         print(f"{name:24} {middle * 1e6:7.2f} µs {mean * 1e6:7.2f} µs {middle / unit:6.2f} json.loads")
-    together = median(taken[_TOGETHER])
-    print(Result("enrichments", "all pure ones", 1 / together, None, "", 1 / 35e-6).line())
+    print(Result("enrichments", "all pure ones", 1 / median(taken[_TOGETHER]), None, "", 1 / 35e-6).line())
+
+
+def together(place: Path) -> dict[str, list[float]]:
+    """Of each of the pure ones, and of all."""
+    taken = measured(prepared(place, PURE))
+    return taken | {_TOGETHER: [sum(one) for one in zip(*taken.values(), strict=True)]}
 
 
 def mean_of(seconds: Sequence[float]) -> float:
