@@ -181,7 +181,8 @@ def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | No
     if isinstance(resolution, (NotResolved, InvalidSchema)):
         checked.violations.append(Invalid(source, entity.schema, resolution, entity.data))
         return
-    if not resolution.conforms(entity.data, levels) and (reports := resolution.judge(entity.data)):
+    reports = resolution.reports(entity.data, levels)
+    if reports:
         checked.violations.append(Invalid(source, entity.schema, reports, entity.data))
         return
     if resolution.superseded_by is None:
@@ -203,9 +204,7 @@ def judge(source: str, sent: SelfDescribing, resolution: Resolution, levels: int
     """Whether the data conforms to what its URI resolved to. levels: at most so many it has, where that is known."""
     if isinstance(resolution, (NotResolved, InvalidSchema)):
         return Invalid(source, sent.uri, resolution, sent.data)
-    if resolution.conforms(sent.data, levels):
-        return None
-    reports = resolution.judge(sent.data)
+    reports = resolution.reports(sent.data, levels)
     return Invalid(source, sent.uri, reports, sent.data) if reports else None
 
 

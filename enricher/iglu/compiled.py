@@ -45,17 +45,16 @@ class CompiledSchema:
         self._max_depth = max_depth
         self._valid_is_shallow = _deepest(prepared.record) <= max_depth
 
-    def conforms(self, instance: Any, levels: int | None = None) -> bool:
-        try:
-            valid = self._is_valid(instance)
-        except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
-            return False
-        if not valid or self._valid_is_shallow:
-            return valid
-        return (levels is not None and levels <= self._max_depth) or not deeper_than(instance, self._max_depth)
-
     def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
-        return () if self.conforms(instance, levels) else self.judge(instance)
+        try:
+            if self._is_valid(instance) and (self._valid_is_shallow or self._is_shallow(instance, levels)):
+                return ()
+        except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
+            pass
+        return self.judge(instance)
+
+    def _is_shallow(self, instance: Any, levels: int | None) -> bool:
+        return (levels is not None and levels <= self._max_depth) or not deeper_than(instance, self._max_depth)
 
     def judge(self, instance: Any) -> tuple[Report, ...]:
         """The verdict of jsonschema, without the fast engine."""

@@ -28,17 +28,11 @@ class Schema(Protocol):
     def superseded_by(self) -> str | None:
         """Version that replaced the requested one (`1-0-1`), else None."""
 
-    def conforms(self, instance: Any, levels: int | None = None) -> bool:
-        """Whether the instance is valid for sure; where not, `judge` knows. Hot path: a microsecond.
+    def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
+        """Empty where the instance conforms. The verdict is jsonschema's. Hot path: a microsecond where it does.
 
         levels: the instance is known to have no more than these, which saves counting them.
         """
-
-    def judge(self, instance: Any) -> tuple[Report, ...]:
-        """Empty where the instance conforms. The verdict is jsonschema's."""
-
-    def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
-        """`judge`, unless it conforms for sure."""
 
 
 class SchemaIssue(NamedTuple):
