@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from loader.__main__ import until_stopped
+from loader.__main__ import AHEAD, until_stopped
 from loader.backfill import STDIN, Backfill, Place, Reject, State, sources
 from loader.columns import TableColumns
 from loader.documents import open_documents
@@ -107,7 +107,7 @@ class Run:
         await self._reach(warehouse, patience, stopping)
         columns = TableColumns(warehouse, self._table, documents, loader.max_schema_columns)
         store = EventStore(warehouse, self._table, columns, patience, metrics, loader.inserts_in_flight)
-        under_way = loader.inserts_in_flight + 1
+        under_way = loader.inserts_in_flight + AHEAD[self._table]
         return Backfill(store, loader.batch, under_way, self._check, stopping, self._rejects.add)
 
     async def _reach(self, warehouse: ClickHouse, patience: Patience, stopping: asyncio.Event) -> None:
