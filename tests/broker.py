@@ -164,6 +164,15 @@ class Node:
         end_group(self._process.pid)
         self._process.wait()
         self._process = None
+        self._wait_for_silence()
+
+    def _wait_for_silence(self) -> None:
+        """The group's leader is a script: what listens may die later, and must not be taken for the next start."""
+        deadline = time.monotonic() + BOOT_S
+        while _listens(self.port):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"RabbitMQ still listens on {self.port} after its end")
+            time.sleep(0.05)
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._folder / "output.log").open("ab") as output:
