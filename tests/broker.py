@@ -25,8 +25,11 @@ from tests.ports import free_ports
 #: A broker to use instead of a private node; everything that evnt names is deleted from its virtual host.
 VARIABLE = "EVNT_TEST_RABBITMQ"
 
-#: Virtual hosts of a private node: one for a test run, or one for each worker of pytest-xdist.
-VHOSTS = ("master", "pipeline", "crash", *(f"gw{n}" for n in range(8)))
+#: Who runs tests: one process, or each worker of pytest-xdist.
+WORKERS = ("master", *(f"gw{n}" for n in range(8)))
+
+#: Virtual hosts of a private node: two for each of them, for tests of the streams and for whole pipelines.
+VHOSTS = (*WORKERS, *(f"pipeline-{worker}" for worker in WORKERS))
 
 #: May publish and nothing else, as a collector's user in production.
 PUBLISH_ONLY = "publish-only"

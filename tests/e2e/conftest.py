@@ -77,13 +77,13 @@ def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """On each transport, everything else at its default."""
     environment: dict[str, str] = {}
     if request.param == "rabbitmq":
-        environment = dict(_on_rabbitmq(request.getfixturevalue("broker")))
+        environment = dict(_on_rabbitmq(request.getfixturevalue("broker"), request.getfixturevalue("worker_name")))
     yield from running(tmp_path_factory.mktemp(request.param), environment)
 
 
-def _on_rabbitmq(broker: Address) -> Mapping[str, str]:
-    """The virtual host that no other test uses, emptied."""
-    settings = broker.settings("pipeline")
+def _on_rabbitmq(broker: Address, worker: str) -> Mapping[str, str]:
+    """A virtual host that no other test uses, emptied; the other worker may run a pipeline at the same time."""
+    settings = broker.settings(f"pipeline-{worker}")
     with ThreadPoolExecutor(1) as elsewhere:
         elsewhere.submit(asyncio.run, clear(settings)).result()
     return variables(settings)

@@ -26,7 +26,7 @@ def broker_below(tmp_path: Path) -> Iterator[tuple[Pipeline, Node]]:
     (tmp_path / "node").mkdir()
     try:
         with private_node(tmp_path / "node") as node:
-            pipeline = Pipeline(tmp_path, dict(variables(node.address.settings("pipeline"))))
+            pipeline = Pipeline(tmp_path, dict(variables(node.address.settings("master"))))
             try:
                 pipeline.start()
                 yield pipeline, node
