@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from enricher.jawn import complaint
+from enricher.literal import Number
 
 TOO_DEEP = "invalid json: maximum allowed JSON depth exceeded"
 
@@ -20,12 +21,6 @@ class NotJson(NamedTuple):
     """`message` starts with `invalid json: `."""
 
     message: str
-
-
-class Number(str):
-    """A number literal that would not print the same again, such as `1.00` or `1E5`."""
-
-    __slots__ = ()
 
 
 class Document(NamedTuple):

@@ -10,19 +10,11 @@ from urllib.parse import quote_plus
 from pydantic import Field, SecretStr
 
 from enricher import jsontext
-from enricher.enrichments.contract import (
-    Answer,
-    Draft,
-    EnrichmentRefused,
-    Entity,
-    Parameters,
-    Patch,
-    Query,
-    Resources,
-)
+from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Entity, Patch, Query, Resources
 from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, picks, wrapped
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.lookup import Lookup, failed
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import HttpQuestion, Limits, Remembering
 from shared.schema import SchemaCriterion
 

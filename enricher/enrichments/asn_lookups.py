@@ -5,17 +5,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from enricher.enrichments.contract import (
-    Asset,
-    Draft,
-    EnrichmentRefused,
-    Entity,
-    Parameters,
-    Patch,
-    Resources,
-)
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Entity, Patch, Resources
 from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.network import NETWORK, network
+from enricher.enrichments.parts.parameters import Parameters
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 

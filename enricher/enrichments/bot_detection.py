@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.network import NETWORK
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
 from shared.schema import SchemaCriterion
 

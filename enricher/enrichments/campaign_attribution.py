@@ -5,7 +5,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Patch, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import tsv_safe
 from shared.schema import SchemaCriterion
 

@@ -1,7 +1,7 @@
 """The shape of an enrichment: one module, four names, and optional ones.
 
 SCHEMA   the SchemaCriterion of the configuration file that switches it on
-Config   a pydantic model of that file's `parameters`: defaults, units, one line of meaning each
+Config   a Parameters (parts/parameters.py) of that file: defaults, units, one line of meaning each
 prepare  (config, Resources) → state; once, at boot: open files, compile patterns. Raises EnrichmentRefused
 enrich   (draft, state) → Patch or None; pure. Never mutates the draft: the pipeline merges the patch
 
@@ -21,15 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from shared.payload import CollectorPayload
-
-
-class Parameters(BaseModel):
-    """Base of every Config: frozen, unknown keys refused, the text under each option is its documentation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Entity(NamedTuple):

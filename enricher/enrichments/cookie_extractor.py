@@ -5,7 +5,8 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
-from enricher.enrichments.contract import Draft, Entity, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Entity, Patch, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
 from enricher.remembered import remembered
 from shared.schema import SchemaCriterion

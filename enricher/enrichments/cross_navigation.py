@@ -9,7 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from enricher.enrichments.contract import Draft, Entity, Failure, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Entity, Failure, Patch, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import tsv_safe
 from shared.schema import SchemaCriterion
 

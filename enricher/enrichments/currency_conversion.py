@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, field_validator
 
-from enricher.enrichments.contract import Answer, Draft, Failure, Parameters, Patch, Query, Resources
+from enricher.enrichments.contract import Answer, Draft, Failure, Patch, Query, Resources
 from enricher.enrichments.parts.currencies import MINOR_UNITS
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import HttpQuestion, Remembering
 from shared.event import INDEX
 from shared.schema import SchemaCriterion

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
-from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Patch, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.remembered import remembered
 from shared.schema import SchemaCriterion
 

@@ -7,15 +7,9 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 from pydantic import Field, ValidationError
 
-from enricher.enrichments.contract import (
-    Asset,
-    Draft,
-    EnrichmentRefused,
-    Parameters,
-    Patch,
-    Resources,
-)
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
 from shared.schema import SchemaCriterion

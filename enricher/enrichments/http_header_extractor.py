@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from enricher.enrichments.contract import Draft, EnrichmentRefused, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, EnrichmentRefused, Patch, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
 from enricher.remembered import remembered
 from shared.schema import SchemaCriterion

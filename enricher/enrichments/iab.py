@@ -13,17 +13,11 @@ from typing import NamedTuple
 
 from pydantic import Field, model_validator
 
-from enricher.enrichments.contract import (
-    Asset,
-    Draft,
-    EnrichmentRefused,
-    Parameters,
-    Patch,
-    Resources,
-)
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.files import DataFile, present
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
 from enricher.remembered import remembered
 from shared.event import INDEX

@@ -10,18 +10,11 @@ from typing import Any, NamedTuple
 import maxminddb
 from pydantic import Field
 
-from enricher.enrichments.contract import (
-    Asset,
-    Draft,
-    EnrichmentRefused,
-    Entity,
-    Parameters,
-    Patch,
-    Resources,
-)
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Entity, Patch, Resources
 from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.network import network
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import tsv_safe
 from enricher.remembered import remembered
 from shared.event import INDEX

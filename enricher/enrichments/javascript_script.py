@@ -12,16 +12,9 @@ import quickjs
 from pydantic import Field, field_validator
 
 from enricher import jsontext
-from enricher.enrichments.contract import (
-    Draft,
-    EnrichmentRefused,
-    Entity,
-    Failure,
-    Parameters,
-    Patch,
-    Resources,
-)
+from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Failure, Patch, Resources
 from enricher.enrichments.parts.columns import typed, written
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.tally import Tally
 from shared.event import FIELDS
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey

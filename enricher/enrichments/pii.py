@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from pydantic import Field, model_validator
 
 from enricher import jsontext
-from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Patch, Resources
 from enricher.enrichments.parts.inputs import Column, Inside, criterion, entities_of, matcher
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.identity import uuid5

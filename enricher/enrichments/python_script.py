@@ -14,19 +14,11 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from enricher.enrichments.contract import (
-    Asset,
-    Draft,
-    EnrichmentRefused,
-    Entity,
-    Failure,
-    Parameters,
-    Patch,
-    Resources,
-)
+from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Entity, Failure, Patch, Resources
 from enricher.enrichments.parts.budget import Budget, OverBudget
 from enricher.enrichments.parts.columns import typed, written
 from enricher.enrichments.parts.files import present
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.tally import Tally
 from shared.event import FIELDS, INDEX
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from enricher import jsontext
-from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.columns import written
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion

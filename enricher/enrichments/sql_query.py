@@ -8,17 +8,10 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from enricher.enrichments.contract import (
-    Answer,
-    Draft,
-    EnrichmentRefused,
-    Parameters,
-    Patch,
-    Query,
-    Resources,
-)
+from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Patch, Query, Resources
 from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, picks
 from enricher.enrichments.parts.lookup import Lookup, failed
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import Remembering, SqlDatabase, SqlQuestion
 from enricher.enrichments.parts.rows import Output, contexts, miscounted
 from shared.event import FIELDS, INDEX

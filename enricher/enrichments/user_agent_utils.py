@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from ua_parser import PartialResult, UserAgent
 
-from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Patch, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import tsv_safe
 from enricher.enrichments.parts.useragent import builtin
 from enricher.remembered import remembered

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr
 
-from enricher.enrichments.contract import Answer, Draft, Entity, Failure, Parameters, Patch, Query, Resources
+from enricher.enrichments.contract import Answer, Draft, Entity, Failure, Patch, Query, Resources
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import HttpQuestion, Remembering
 from shared.event import INDEX
 from shared.schema import SchemaCriterion

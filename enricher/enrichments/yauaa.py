@@ -11,8 +11,9 @@ from typing import NamedTuple
 from pydantic import Field
 from ua_parser import PartialResult
 
-from enricher.enrichments.contract import Draft, Parameters, Patch, Resources
+from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.crawlers import detector
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, joined
 from enricher.remembered import remembered

@@ -6,7 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import field_validator
 
-from enricher.enrichments.contract import Asset, EnrichmentRefused, Parameters, Resources
+from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
+from enricher.enrichments.parts.parameters import Parameters
 
 #: Folder below the data folder that `evnt enrichments fetch` writes to.
 DOWNLOADS = "enrichments"

@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Parameters
+from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion, SchemaKey

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from enricher.enrichments.contract import Failure, Parameters, Patch
+from enricher.enrichments.contract import Failure, Patch
+from enricher.enrichments.parts.parameters import Parameters
 
 
 class Cache(Parameters):

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from enricher.enrichments.contract import Entity, Parameters
+from enricher.enrichments.contract import Entity
+from enricher.enrichments.parts.parameters import Parameters
 
 
 class JsonOutput(Parameters):

@@ -40,11 +40,12 @@ from enricher.enrichments import (
     weather,
     yauaa,
 )
-from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Failure, Parameters, Patch, Query, Resources
+from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Failure, Patch, Query, Resources
 from enricher.enrichments.loading import choose, configurations, validated
 from enricher.enrichments.parts import rows
 from enricher.enrichments.parts.inputs import MISSING, criterion, matcher
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
+from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import HttpQuestion
 from enricher.lookups.memory import Memory
 from shared.event import FIELDS, INDEX

@@ -8,8 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from enricher.enrichments import ORDER, Step
-from enricher.enrichments.contract import Draft, Parameters, Patch, Query, Resources
+from enricher.enrichments.contract import Draft, Patch, Query, Resources
 from enricher.enrichments.loading import choose, configurations
+from enricher.enrichments.parts.parameters import Parameters
 from shared.schema import SchemaCriterion
 from tests.vectors import ROOT
 
