@@ -8,8 +8,9 @@ from typing import Any
 import jsonschema_rs
 
 from benchmarks.result import Result, unit_s
-from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.compiled import compile_schema
 from enricher.iglu.contract import InvalidSchema
+from enricher.iglu.engine import CompiledSchema
 from shared.iglu.config import BUNDLED
 from shared.schema import SchemaKey
 

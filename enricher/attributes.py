@@ -8,14 +8,21 @@ from enricher.request import Request
 from shared.event import INDEX, WIDTH
 
 _I: Final = INDEX
-_PAGE_URL, _REFERRER = _I["page_url"], _I["page_referrer"]
-_PAGE_PARTS, _REFERRER_PARTS = _I["page_urlscheme"], _I["refr_urlscheme"]
-_COLLECTOR_TSTAMP, _CREATED, _SENT = _I["collector_tstamp"], _I["dvce_created_tstamp"], _I["dvce_sent_tstamp"]
-_TRUE, _DERIVED = _I["true_tstamp"], _I["derived_tstamp"]
-_V_COLLECTOR, _EVENT, _EVENT_VENDOR = _I["v_collector"], _I["event"], _I["event_vendor"]
+_PAGE_URL: Final = _I["page_url"]
+_REFERRER: Final = _I["page_referrer"]
+_PAGE_PARTS: Final = _I["page_urlscheme"]
+_REFERRER_PARTS: Final = _I["refr_urlscheme"]
+_COLLECTOR_TSTAMP: Final = _I["collector_tstamp"]
+_CREATED: Final = _I["dvce_created_tstamp"]
+_SENT: Final = _I["dvce_sent_tstamp"]
+_TRUE: Final = _I["true_tstamp"]
+_DERIVED: Final = _I["derived_tstamp"]
+_V_COLLECTOR: Final = _I["v_collector"]
+_EVENT: Final = _I["event"]
+_EVENT_VENDOR: Final = _I["event_vendor"]
 
-_SNOWPLOW = "com.snowplowanalytics.snowplow"
-_EVENT_SCHEMAS = {
+_SNOWPLOW: Final = "com.snowplowanalytics.snowplow"
+_EVENT_SCHEMAS: Final = {
     "page_view": (_SNOWPLOW, "page_view", "jsonschema", "1-0-0"),
     "page_ping": (_SNOWPLOW, "page_ping", "jsonschema", "1-0-0"),
     "transaction": (_SNOWPLOW, "transaction", "jsonschema", "1-0-0"),
@@ -110,4 +117,4 @@ def _no_schema(kind: str) -> str:
 
 
 #: In the order in which their failures are reported.
-BUILT_IN = (collector_version, page, derived_tstamp, referrer, schema_fields)
+BUILT_IN: Final = (collector_version, page, derived_tstamp, referrer, schema_fields)

@@ -4,7 +4,7 @@ import base64
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from enricher import violations
 from enricher.adapters import TRACKER_PROTOCOL
@@ -17,7 +17,7 @@ from shared.badrow import BadRowType, Processor, bad_row
 from shared.event import FIELDS
 
 #: Part of an oversized text that its bad row quotes.
-_QUOTED = 10
+_QUOTED: Final = 10
 
 
 class BadRow(NamedTuple):
@@ -173,8 +173,8 @@ def _joda(milliseconds: int) -> str:
     return format_timestamp(milliseconds).replace(" ", "T") + "Z"
 
 
-_NAMES = [field.name for field in FIELDS]
-_NUMBERS: dict[str, type[int] | type[float]] = {
+_NAMES: Final = [field.name for field in FIELDS]
+_NUMBERS: Final[dict[str, type[int] | type[float]]] = {
     field.name: float if field.kind == "float" else int
     for field in FIELDS
     if field.kind in ("int", "bool", "float") and field.name != "txn_id"

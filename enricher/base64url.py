@@ -2,10 +2,11 @@
 
 import binascii
 import re
+from typing import Final
 
 import pybase64
 
-_FOREIGN = re.compile(r"[^A-Za-z0-9+/]")
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/]")
 
 
 def decode(text: str) -> str:

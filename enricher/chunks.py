@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from enricher.pipeline import Line, Outcome
@@ -11,9 +11,9 @@ from shared.identity import uuid5
 from shared.stream.contract import Delivery, Message, StreamName
 
 #: Schema names in a message's headers; longer lists are left out, and the reader parses the lines.
-_MOST_NAMES = 32_768
+_MOST_NAMES: Final = 32_768
 
-_TYPES: dict[StreamName, str] = {"enriched": "enriched-tsv", "failed": "failed-tsv"}
+_TYPES: Final[dict[StreamName, str]] = {"enriched": "enriched-tsv", "failed": "failed-tsv"}
 
 
 class ChunkLimits(NamedTuple):

@@ -4,14 +4,14 @@ Plain functions of what is known: one that meets an unknown schema raises, and i
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from enricher import base64url, jsontext
 from enricher.enrichments.contract import Entity
 from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution
-from enricher.selfdescribing import SelfDescribing, matches, self_describing
+from enricher.selfdescribing import Family, SelfDescribing, family, self_describing
 from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -60,28 +60,34 @@ class Schemas(dict[str, Resolution]):
         return uri in self or self._cached(uri) is not None
 
 
-UNSTRUCT_EVENT = SchemaCriterion("com.snowplowanalytics.snowplow", "unstruct_event", "jsonschema", 1, 0)
-CONTEXTS = SchemaCriterion("com.snowplowanalytics.snowplow", "contexts", "jsonschema", 1, 0)
-_VALIDATION_INFO = "iglu:com.snowplowanalytics.iglu/validation_info/jsonschema/1-0-0"
+UNSTRUCT_EVENT: Final = family(SchemaCriterion("com.snowplowanalytics.snowplow", "unstruct_event", "jsonschema", 1, 0))
+CONTEXTS: Final = family(SchemaCriterion("com.snowplowanalytics.snowplow", "contexts", "jsonschema", 1, 0))
+_VALIDATION_INFO: Final = "iglu:com.snowplowanalytics.iglu/validation_info/jsonschema/1-0-0"
 
-_EVENT_HEAD = '{"schema":"iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0","data":'
-_CONTEXTS_HEAD = '{"schema":"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1","data":'
+_EVENT_HEAD: Final = '{"schema":"iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0","data":'
+_CONTEXTS_HEAD: Final = '{"schema":"iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1","data":'
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Checked:
     """What is left after validation. text: of the whole column, "" where nothing is left.
 
     infos: entities that say which schema stood in for a superseded one.
     """
 
-    entities: list[Entity] = field(default_factory=list)
-    text: str = ""
-    violations: list[Violation] = field(default_factory=list)
-    infos: list[Entity] = field(default_factory=list)
+    entities: list[Entity]
+    text: str
+    violations: list[Violation]
+    infos: list[Entity]
+
+    def __init__(self, text: str = "") -> None:
+        self.entities = []
+        self.text = text
+        self.violations = []
+        self.infos = []
 
 
-def sent_text(parameters: Mapping[str, str | None], encoded: str, plain: str) -> str | None:
+def sent_text(parameters: dict[str, str | None], encoded: str, plain: str) -> str | None:
     """The JSON that the tracker sent, the base64 form preferred."""
     value = parameters.get(encoded)
     return parameters.get(plain) if value is None else base64url.decode(value)
@@ -134,9 +140,7 @@ def recheck(source: str, entities: Sequence[Entity], schemas: Schemas) -> Checke
 Opened = tuple[jsontext.Document, Any, Any]
 
 
-def _open(
-    source: str, text: str, criterion: SchemaCriterion, schemas: Schemas, max_depth: int, checked: Checked
-) -> Opened | None:
+def _open(source: str, text: str, wanted: Family, schemas: Schemas, max_depth: int, checked: Checked) -> Opened | None:
     """The data inside a valid wrapper, plain and with number literals, or None and why."""
     document = jsontext.parse(text, max_depth)
     if isinstance(document, jsontext.NotJson):
@@ -146,8 +150,8 @@ def _open(
     if isinstance(wrapper, str):
         checked.violations.append(NotIglu(source, document.value, wrapper))
         return None
-    if not matches(criterion, wrapper.uri):
-        checked.violations.append(CriterionMismatch(source, wrapper.uri, criterion.text, wrapper.data))
+    if not wanted.has(wrapper.uri):
+        checked.violations.append(CriterionMismatch(source, wrapper.uri, wanted.text, wrapper.data))
         return None
     invalid = judge(source, wrapper, schemas[wrapper.uri], document.levels)
     if invalid is not None:

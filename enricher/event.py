@@ -1,13 +1,13 @@
 """One event on its way through the three phases. Every phase runs, whatever the earlier ones found.
 
-1 map: parameters into columns; the self-describing event and the contexts validated
+1 read: the self-describing event and the contexts validated; all other parameters into columns
 2 enrich: built-in attributes, then the enrichments in their order
 3 check: what enrichments attached or changed, and the length of every column
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from enricher import attributes, limits, mapping
 from enricher.badrows import BadRows
@@ -27,10 +27,12 @@ from enricher.mending import Mend, untouched
 from enricher.violations import AtomicErrors, EnrichmentError, Violation, entity
 from shared.event import INDEX
 
-_CONTEXTS, _UNSTRUCT, _DERIVED = INDEX["contexts"], INDEX["unstruct_event"], INDEX["derived_contexts"]
+_CONTEXTS: Final = INDEX["contexts"]
+_UNSTRUCT: Final = INDEX["unstruct_event"]
+_DERIVED: Final = INDEX["derived_contexts"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Event:
     """sent, made: violations of phases 1 and 3. errors: of phase 2, the latest enrichment first.
 
@@ -38,14 +40,36 @@ class Event:
     """
 
     draft: Draft
-    sent: Sequence[Violation] = ()
-    errors: Sequence[EnrichmentError] = ()
-    made: Sequence[Violation] = ()
-    infos: Sequence[Entity] = ()
-    side_events: Sequence[Mapping[str, str]] = ()
-    event_changed: bool = False
-    contexts_changed: bool = False
-    dropped: bool = False
+    sent: Sequence[Violation]
+    errors: Sequence[EnrichmentError]
+    made: Sequence[Violation]
+    infos: Sequence[Entity]
+    side_events: Sequence[Mapping[str, str]]
+    event_changed: bool
+    contexts_changed: bool
+    dropped: bool
+
+    def __init__(
+        self,
+        draft: Draft,
+        sent: Sequence[Violation] = (),
+        errors: Sequence[EnrichmentError] = (),
+        made: Sequence[Violation] = (),
+        infos: Sequence[Entity] = (),
+        side_events: Sequence[Mapping[str, str]] = (),
+        event_changed: bool = False,
+        contexts_changed: bool = False,
+        dropped: bool = False,
+    ) -> None:
+        self.draft = draft
+        self.sent = sent
+        self.errors = errors
+        self.made = made
+        self.infos = infos
+        self.side_events = side_events
+        self.event_changed = event_changed
+        self.contexts_changed = contexts_changed
+        self.dropped = dropped
 
     @property
     def failed(self) -> bool:
@@ -55,27 +79,29 @@ class Event:
 # ---- phase 1 ------------------------------------------------------------------------------------------------------
 
 
-def map_parameters(
-    event: Event, impossible: Sequence[AtomicError], schemas: Schemas, max_depth: int, mend: Mend = untouched
-) -> None:
-    """`impossible`: what is already wrong with the request's own values.
+def validate(event: Event, schemas: Schemas, max_depth: int, mend: Mend = untouched) -> None:
+    """The self-describing event and the contexts, as they were sent.
 
     Raises UnknownSchema before anything is changed.
     """
-    draft = event.draft
-    text = sent_text(draft.parameters, "ue_px", "ue_pr")
+    parameters = event.draft.parameters
+    text = sent_text(parameters, "ue_px", "ue_pr")
     inner = None if text is None else check_event(mend(text), schemas, max_depth)
-    text = sent_text(draft.parameters, "cx", "co")
+    text = sent_text(parameters, "cx", "co")
     contexts = None if text is None else check_contexts(mend(text), schemas, max_depth)
-    errors = [*impossible, *mapping.apply(draft.parameters, draft.values)]
-    if errors:
-        event.sent = (AtomicErrors(tuple(errors)),)
     if inner is not None:
         _take_event(event, inner)
-        event.sent = (*event.sent, *inner.violations)
+        event.sent = inner.violations
     if contexts is not None:
         _take_contexts(event, contexts)
         event.sent = (*event.sent, *contexts.violations)
+
+
+def map_parameters(event: Event, impossible: Sequence[AtomicError]) -> None:
+    """All others into columns; their errors come first. `impossible`: what is wrong with the request's own values."""
+    errors = [*impossible, *mapping.apply(event.draft.parameters, event.draft.values)]
+    if errors:
+        event.sent = (AtomicErrors(tuple(errors)), *event.sent)
 
 
 def _take_event(event: Event, checked: Checked) -> None:
@@ -134,19 +160,18 @@ def settle(event: Event, enrichment: Enrichment, answer: Answer) -> None:
 
 
 def _apply(event: Event, enrichment: Enrichment, patch: Patch) -> None:
-    fields, contexts, failures, drop, inner, entities, derived, side_events, _ = patch
     draft = event.draft
-    for column, text in fields.items():
+    for column, text in patch.fields.items():
         draft.values[INDEX[column]] = text
-    if contexts or derived is not None:
-        draft.derived = (*contexts, *(draft.derived if derived is None else derived))
-    if failures:
-        _report(event, enrichment, failures)
-    if inner is not None or entities is not None:
+    if patch.contexts or patch.derived is not None:
+        draft.derived = (*patch.contexts, *(draft.derived if patch.derived is None else patch.derived))
+    if patch.failures:
+        _report(event, enrichment, patch.failures)
+    if patch.event is not None or patch.entities is not None:
         _replace(event, patch)
-    if side_events:
-        event.side_events = (*event.side_events, *side_events)
-    event.dropped = drop
+    if patch.side_events:
+        event.side_events = (*event.side_events, *patch.side_events)
+    event.dropped = patch.drop
 
 
 def _replace(event: Event, patch: Patch) -> None:

@@ -7,14 +7,15 @@ text, the text was canonical and no number lost a digit. Everything else takes t
 import json
 import math
 import re
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
 from enricher.jawn import complaint
 from enricher.literal import Number
 
-TOO_DEEP = "invalid json: maximum allowed JSON depth exceeded"
+TOO_DEEP: Final = "invalid json: maximum allowed JSON depth exceeded"
 
 
 class NotJson(NamedTuple):
@@ -23,7 +24,8 @@ class NotJson(NamedTuple):
     message: str
 
 
-class Document(NamedTuple):
+@dataclass(slots=True, init=False)
+class Document:
     """A parsed text.
 
     value: plain Python values, for validation. exact: the same, with Number where a literal must be kept.
@@ -34,6 +36,12 @@ class Document(NamedTuple):
     exact: Any
     canonical: bool
     levels: int
+
+    def __init__(self, value: Any, exact: Any, canonical: bool, levels: int) -> None:
+        self.value = value
+        self.exact = exact
+        self.canonical = canonical
+        self.levels = levels
 
 
 def parse(text: str, max_depth: int) -> Document | NotJson:
@@ -53,7 +61,8 @@ def parse(text: str, max_depth: int) -> Document | NotJson:
     return _parse_strictly(text, levels)
 
 
-_decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def render(value: Any, *, literals: bool = False) -> str:
@@ -73,7 +82,7 @@ def _write(value: Any) -> str:
     return _encode(value).decode()
 
 
-_C1 = re.compile("[\x7f-\x9f]")
+_C1: Final = re.compile("[\x7f-\x9f]")
 
 
 def _prints_raw(text: str) -> bool:
@@ -95,7 +104,7 @@ def _parse_strictly(text: str, levels: int) -> Document | NotJson:
 
 
 #: More digits than any number that a double holds.
-_LONGEST_INT = 400
+_LONGEST_INT: Final = 400
 
 
 def _int(text: str) -> int:
@@ -126,11 +135,11 @@ def _refuse(constant: str) -> NoReturn:
 # ---- depth --------------------------------------------------------------------------------------------------------
 
 #: A string without an end is one token as well: looking for its end from each of its quotes would take for ever.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
 
 
 #: Longer texts are not scanned for what else may be wrong with them.
-_LONGEST_SCANNED = 100_000
+_LONGEST_SCANNED: Final = 100_000
 
 
 def _depth_problem(text: str, max_depth: int) -> NotJson | None:
@@ -190,7 +199,7 @@ def _print(value: Any) -> str:
             return json.dumps(value)
 
 
-def _digits(value: float) -> str:
+def _digits(value: float | int) -> str:
     """A finite number as `_write` prints it: `1e-7`, where Python says `1e-07`."""
     return _write(value) if isinstance(value, float) else str(value)
 

@@ -1,7 +1,8 @@
 """Tracker parameters → columns, from FIELDS plus the few special cases."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from enricher import values as v
 from shared.event import FIELDS, INDEX, Field
@@ -16,12 +17,18 @@ class AtomicError(NamedTuple):
     keyword: str = "atomic_field_parse_error"
 
 
-class _Rule(NamedTuple):
+@dataclass(slots=True, init=False)
+class _Rule:
     """convert: None for plain text. preferred: the parameter whose value wins where both came."""
 
     column: int
     convert: Callable[[str], v.Converted] | None
     preferred: str | None
+
+    def __init__(self, column: int, convert: Callable[[str], v.Converted] | None, preferred: str | None) -> None:
+        self.column = column
+        self.convert = convert
+        self.preferred = preferred
 
 
 class _Pair(NamedTuple):
@@ -29,7 +36,7 @@ class _Pair(NamedTuple):
     second: int
 
 
-_CONVERTERS: dict[str, Callable[[str], v.Converted] | None] = {
+_CONVERTERS: Final[dict[str, Callable[[str], v.Converted] | None]] = {
     "text": None,
     "int": v.integer,
     "decimal": v.decimal,
@@ -37,7 +44,7 @@ _CONVERTERS: dict[str, Callable[[str], v.Converted] | None] = {
     "timestamp": v.timestamp,
     "uuid": v.uuid,
 }
-_SPECIAL: dict[str, Callable[[str], v.Converted]] = {"e": v.event_type, "p": v.platform, "ip": v.ip_address}
+_SPECIAL: Final[dict[str, Callable[[str], v.Converted]]] = {"e": v.event_type, "p": v.platform, "ip": v.ip_address}
 
 
 def _rules(field: Field) -> dict[str, _Rule]:
@@ -48,9 +55,9 @@ def _rules(field: Field) -> dict[str, _Rule]:
 
 
 #: JSON columns are filled after validation.
-_MAPPED = [field for field in FIELDS if field.params and field.kind != "json"]
-_RULES = {name: rule for field in _MAPPED if field.part is None for name, rule in _rules(field).items()}
-_PAIRS = {
+_MAPPED: Final = [field for field in FIELDS if field.params and field.kind != "json"]
+_RULES: Final = {name: rule for field in _MAPPED if field.part is None for name, rule in _rules(field).items()}
+_PAIRS: Final = {
     first.params[0]: _Pair(INDEX[first.name], INDEX[second.name])
     for first in _MAPPED
     if first.part == 0
@@ -59,30 +66,27 @@ _PAIRS = {
 }
 
 
-def apply(parameters: Mapping[str, str | None], values: list[str]) -> list[AtomicError]:
+def apply(parameters: dict[str, str | None], values: list[str]) -> list[AtomicError]:
     """Fill the columns; every parameter that does not fit is reported and leaves its column as it was.
 
     A parameter without `=` is as good as absent, one with an empty text clears its column.
     """
     errors: list[AtomicError] = []
+    rules = _RULES
     for name, value in parameters.items():
-        rule = _RULES.get(name)
         if value is None:
             continue
+        rule = rules.get(name)
         if rule is None:
             if name in _PAIRS:
                 _apply_pair(name, value, values, errors)
             continue
-        column, convert, preferred = rule
-        if convert is None:
-            if preferred is None or parameters.get(preferred) is None:
-                values[column] = value if value.isprintable() else v.tsv_safe(value)
-            continue
-        result = convert(value)
+        convert, preferred = rule.convert, rule.preferred
+        result = v.tsv_safe(value) if convert is None else convert(value)
         if isinstance(result, v.Refused):
             errors.append(AtomicError(name, value, result.message))
         elif preferred is None or parameters.get(preferred) is None:
-            values[column] = result
+            values[rule.column] = result
     return errors
 
 

@@ -1,6 +1,7 @@
 """Query strings and form bodies as pairs, the way Apache HttpClient splits and decodes them for Snowplow."""
 
 import re
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from enricher import url
@@ -10,8 +11,8 @@ from enricher.values import Refused
 Pairs = list[tuple[str, str | None]]
 
 #: java.net.URI wants a whole URL; the index in its messages counts these characters too.
-_FRONT = "http://localhost/?"
-_SEPARATORS = re.compile("[&;]")
+_FRONT: Final = "http://localhost/?"
+_SEPARATORS: Final = re.compile("[&;]")
 
 
 def pairs(text: str, charset: str = "utf-8") -> Pairs | Refused:

@@ -1,13 +1,13 @@
 """Memory for answers about what comes again."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 #: Characters. Nothing that comes again is longer, and ten thousand longer ones would fill the machine.
-LONGEST = 2_000
+LONGEST: Final = 2_000
 
 
 def remembered(size: int, length: Callable[[Any], int] = len) -> Callable[[Callable[[K], T]], Callable[[K], T]]:

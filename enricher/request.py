@@ -5,19 +5,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, overload
+from typing import Final, NamedTuple, overload
 
 from enricher import querystring
 from enricher.values import Refused, lenient_uuid
 from shared.payload import END_OF_BYTES, SCHEMA, CollectorPayload, Damaged
 
-_SCHEMA = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")
-_PATH = re.compile(r"/?([^/]+)/([^/]+)/?")
-_FORWARDED_FOR = "x-forwarded-for: "
-_FORWARDED = "forwarded: for="
+_SCHEMA: Final = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")
+_PATH: Final = re.compile(r"/?([^/]+)/([^/]+)/?")
+_FORWARDED_FOR: Final = "x-forwarded-for: "
+_FORWARDED: Final = "forwarded: for="
 #: What a header that may be one of them begins with.
-_FORWARDING = frozenset(("x", "X", "f", "F"))
-_ADDRESS = re.compile(
+_FORWARDING: Final = frozenset(("x", "X", "f", "F"))
+_ADDRESS: Final = re.compile(
     r'"?\[?([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[0-9a-f]{1,4}(?![0-9a-z_])|[.:]){1,15})', re.ASCII
 )
 
@@ -54,7 +54,7 @@ class Headers(Sequence[tuple[str, str]]):
         return self._read()[index]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Request:
     """vendor, version: from the path; they choose the adapter. query: decoded pairs in order, with duplicates.
 
@@ -68,7 +68,25 @@ class Request:
     query: querystring.Pairs
     ip_address: str | None
     network_userid: str | None
-    headers: Sequence[tuple[str, str]] = ()
+    headers: Sequence[tuple[str, str]]
+
+    def __init__(
+        self,
+        payload: CollectorPayload,
+        vendor: str,
+        version: str,
+        query: querystring.Pairs,
+        ip_address: str | None,
+        network_userid: str | None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.payload = payload
+        self.vendor = vendor
+        self.version = version
+        self.query = query
+        self.ip_address = ip_address
+        self.network_userid = network_userid
+        self.headers = headers
 
 
 def read(payload: CollectorPayload | Damaged) -> Request | list[FormatViolation]:

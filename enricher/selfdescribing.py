@@ -1,15 +1,21 @@
 """Self-describing JSON: `{"schema": <Iglu URI>, "data": …}`."""
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from enricher.remembered import remembered
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
 
-class SelfDescribing(NamedTuple):
+@dataclass(slots=True, init=False)
+class SelfDescribing:
     uri: str
     data: Any
+
+    def __init__(self, uri: str, data: Any) -> None:
+        self.uri = uri
+        self.data = data
 
 
 def self_describing(value: Any) -> SelfDescribing | str:
@@ -30,7 +36,18 @@ def uri_problem(uri: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)
-def matches(criterion: SchemaCriterion, uri: str) -> bool:
-    """Whether a valid Iglu URI is of the criterion's family."""
-    return criterion.matches(SchemaKey.parse(uri))
+@dataclass(slots=True, init=False)
+class Family:
+    """has(uri): whether a valid Iglu URI is one of those that the criterion's text describes."""
+
+    text: str
+    has: Callable[[str], bool]
+
+    def __init__(self, text: str, has: Callable[[str], bool]) -> None:
+        self.text = text
+        self.has = has
+
+
+def family(criterion: SchemaCriterion) -> Family:
+    """The same few URIs are asked about again and again, so each is compared once."""
+    return Family(criterion.text, remembered(1_000)(lambda uri: criterion.matches(SchemaKey.parse(uri))))

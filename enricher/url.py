@@ -4,23 +4,43 @@ urllib and yarl normalise, refuse or forgive other things than these two, and wh
 """
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from enricher.remembered import remembered
 from enricher.values import Refused, tsv_safe
 
 
-class Uri(NamedTuple):
+@dataclass(slots=True, init=False)
+class Uri:
     """A URI's text and its raw parts, "" where there is none. `port` is None where the text names none."""
 
     text: str
-    scheme: str = ""
-    host: str = ""
-    port: int | None = None
-    path: str = ""
-    query: str | None = None
-    fragment: str | None = None
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    query: str | None
+    fragment: str | None
+
+    def __init__(
+        self,
+        text: str,
+        scheme: str = "",
+        host: str = "",
+        port: int | None = None,
+        path: str = "",
+        query: str | None = None,
+        fragment: str | None = None,
+    ) -> None:
+        self.text = text
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.path = path
+        self.query = query
+        self.fragment = fragment
 
 
 class Parts(NamedTuple):
@@ -41,22 +61,22 @@ class _Illegal(Exception):
 
 
 _OTHER = "\\u00a1-\\u167f\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e\\u2030-\\u205e\\u2060-\\u2fff\\u3001-\\U0010ffff"
-_UNRESERVED = "A-Za-z0-9_.!~*'()\\-"
-_URIC = re.compile(f"[{_UNRESERVED};/?:@&=+$,\\[\\]%{_OTHER}]*")
-_PATH = re.compile(f"[{_UNRESERVED}:@&=+$,;/%{_OTHER}]*")
-_REGISTRY = re.compile(f"[{_UNRESERVED}$,;:@&=+%{_OTHER}]*")
-_SERVER = re.compile(f"[{_UNRESERVED};:&=+$,@\\[\\]%{_OTHER}]*")
-_USERINFO = re.compile(f"[{_UNRESERVED};:&=+$,%{_OTHER}]*")
-_SCHEME = re.compile(r"[A-Za-z0-9+.\-]*")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_AUTHORITY_END = re.compile(r"[/?#]|\Z")
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.]+)?")
-_IPV4 = re.compile(r"(?:0*(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:\.(?!$)|$)){4}")
+_UNRESERVED: Final = "A-Za-z0-9_.!~*'()\\-"
+_URIC: Final = re.compile(f"[{_UNRESERVED};/?:@&=+$,\\[\\]%{_OTHER}]*")
+_PATH: Final = re.compile(f"[{_UNRESERVED}:@&=+$,;/%{_OTHER}]*")
+_REGISTRY: Final = re.compile(f"[{_UNRESERVED}$,;:@&=+%{_OTHER}]*")
+_SERVER: Final = re.compile(f"[{_UNRESERVED};:&=+$,@\\[\\]%{_OTHER}]*")
+_USERINFO: Final = re.compile(f"[{_UNRESERVED};:&=+$,%{_OTHER}]*")
+_SCHEME: Final = re.compile(r"[A-Za-z0-9+.\-]*")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_AUTHORITY_END: Final = re.compile(r"[/?#]|\Z")
+_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.]+)?")
+_IPV4: Final = re.compile(r"(?:0*(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:\.(?!$)|$)){4}")
 _HOSTNAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?")
-_LAST_LABEL = re.compile(r"(?:^|\.)([^.]+)\.?$")
+_LAST_LABEL: Final = re.compile(r"(?:^|\.)([^.]+)\.?$")
 
 #: The URLs that nearly all events carry: one match instead of the long way.
-_USUAL = re.compile(
+_USUAL: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9.\-]+)(?::([0-9]{1,9}))?"
     r"(/[A-Za-z0-9_.!~*'():@&=+$,;/%\-]*)?"
     r"(?:\?([A-Za-z0-9_.!~*'():@&=+$,;/?\[\]%\-]*))?(?:#([A-Za-z0-9_.!~*'():@&=+$,;/?\[\]%\-]*))?"
@@ -253,8 +273,8 @@ def _port(text: str, colon: int, end: int) -> int | None:
 
 # ---- the forgiving parser -----------------------------------------------------------------------------------------
 
-_SPLIT = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://[^/?#]*)?)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
-_ENCODED = re.compile(r"[^A-Za-z0-9\-._~+]")
+_SPLIT: Final = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://[^/?#]*)?)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_ENCODED: Final = re.compile(r"[^A-Za-z0-9\-._~+]")
 
 
 def relax(text: str) -> str:

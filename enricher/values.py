@@ -4,37 +4,42 @@ Each function returns the text of the column ("" is null) or a Refused that says
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final
 
 from enricher.remembered import remembered
 
 
-class Refused(NamedTuple):
+@dataclass(slots=True, init=False)
+class Refused:
     """Why a text is no value of its column's kind."""
 
     message: str
 
+    def __init__(self, message: str) -> None:
+        self.message = message
+
 
 Converted = str | Refused
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 #: Decimal digits of any script, as far as Java's 16 bits a character reach.
-_DIGIT = r"(?:(?![\U00010000-\U0010ffff])\d)"
-_INTEGER = re.compile(f"[+-]?{_DIGIT}+")
-_DECIMAL = re.compile(rf"[+-]?(?:{_DIGIT}+(?:\.{_DIGIT}*)?|\.{_DIGIT}+)(?:[eE][+-]?({_DIGIT}+))?")
-_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-_DIMENSIONS = re.compile(r"([0-9]+)x([0-9]+)")
+_DIGIT: Final = r"(?:(?![\U00010000-\U0010ffff])\d)"
+_INTEGER: Final = re.compile(f"[+-]?{_DIGIT}+")
+_DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGIT}+(?:\.{_DIGIT}*)?|\.{_DIGIT}+)(?:[eE][+-]?({_DIGIT}+))?")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_DIMENSIONS: Final = re.compile(r"([0-9]+)x([0-9]+)")
 #: Digits beyond which no number of a column can lie; Python refuses to read very long ones.
-_LONGEST_INTEGER = 300
-_IP_END = re.compile(r"[,| ]")
+_LONGEST_INTEGER: Final = 300
+_IP_END: Final = re.compile(r"[,| ]")
 
 #: Digits a decimal may print as; upstream has no bound and can be made to exhaust its memory.
-_LONGEST_DECIMAL = 1000
+_LONGEST_DECIMAL: Final = 1000
 
-EVENT_TYPES = {
+EVENT_TYPES: Final = {
     "se": "struct",
     "ev": "struct",
     "ue": "unstruct",
@@ -44,16 +49,16 @@ EVENT_TYPES = {
     "pv": "page_view",
     "pp": "page_ping",
 }
-PLATFORMS = {name: name for name in ("web", "iot", "app", "mob", "pc", "cnsl", "tv", "srv", "headset")}
+PLATFORMS: Final = {name: name for name in ("web", "iot", "app", "mob", "pc", "cnsl", "tv", "srv", "headset")}
 
-_NOT_AN_EVENT_TYPE = Refused("Not a valid event type")
-_NOT_A_PLATFORM = Refused("Not a valid platform")
-_NOT_AN_INTEGER = Refused("Cannot be converted to java.lang.Integer")
-_NOT_A_BOOLEAN = Refused("Cannot be converted to Boolean-like java.lang.Byte")
-_NOT_A_UUID = Refused("Not a valid UUID")
-_NOT_MILLISECONDS = Refused("Not in the expected format: ms since epoch")
-_NOT_DIMENSIONS = Refused(r"Does not conform to regex (\d+)x(\d+)")
-_DIMENSIONS_TOO_LARGE = Refused("Could not be converted to java.lang.Integer s")
+_NOT_AN_EVENT_TYPE: Final = Refused("Not a valid event type")
+_NOT_A_PLATFORM: Final = Refused("Not a valid platform")
+_NOT_AN_INTEGER: Final = Refused("Cannot be converted to java.lang.Integer")
+_NOT_A_BOOLEAN: Final = Refused("Cannot be converted to Boolean-like java.lang.Byte")
+_NOT_A_UUID: Final = Refused("Not a valid UUID")
+_NOT_MILLISECONDS: Final = Refused("Not in the expected format: ms since epoch")
+_NOT_DIMENSIONS: Final = Refused(r"Does not conform to regex (\d+)x(\d+)")
+_DIMENSIONS_TOO_LARGE: Final = Refused("Could not be converted to java.lang.Integer s")
 
 
 def tsv_safe(text: str) -> str:
@@ -119,13 +124,13 @@ def _not_a_decimal(complaint: str) -> Refused:
 
 
 #: Texts up to this length after the sign go through BigDecimal's short way, which names the offending character.
-_COMPACT = 18
+_COMPACT: Final = 18
 
 #: As many digits an exponent may have, leading zeros aside.
-_EXPONENT = 10
+_EXPONENT: Final = 10
 
 #: A character beyond is two units in Java, neither of them printable.
-_LAST_UNIT = "\uffff"
+_LAST_UNIT: Final = "\uffff"
 
 
 def _jdk_complaint(text: str) -> str:
@@ -239,7 +244,7 @@ def format_timestamp(milliseconds: int) -> str:
     return f"{_to_the_second(seconds)}.{rest:03d}"
 
 
-_YEARS_400 = 146_097 * 86_400
+_YEARS_400: Final = 146_097 * 86_400
 
 
 @lru_cache(maxsize=8192)

@@ -6,7 +6,7 @@ Outages hold messages, they never give them back: the stream would only deliver 
 import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from enricher.answers import Answers
 from enricher.chunks import Batch, ChunkLimits, as_uuid
@@ -19,13 +19,13 @@ from shared.stream.contract import Delivery, Message, MessageRefused, Publisher,
 from shared.telemetry import logger
 
 #: Longest wait for a delivery, seconds: so long may a stop, or a look at the age of a chunk, be late.
-_LONGEST_WAIT_S = 0.25
+_LONGEST_WAIT_S: Final = 0.25
 
 #: Deliveries asked for at once, and raw messages processed before the event loop gets a turn.
-_TAKE = 100
-_TURN_BYTES = 200_000
+_TAKE: Final = 100
+_TURN_BYTES: Final = 200_000
 
-_log = logger("enricher")
+_log: Final = logger("enricher")
 _Steps = Generator[Query, Any, Outcome]
 
 

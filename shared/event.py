@@ -5,7 +5,7 @@ parameters, the length check and the field reference derive from it. Rows are ap
 is a wire contract (Snowplow's canonical event model, 131 columns, of which 128 are atomic).
 """
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal["text", "uuid", "timestamp", "int", "bool", "decimal", "float", "json"]
 
@@ -30,7 +30,7 @@ class Field(NamedTuple):
     part: int | None = None
 
 
-FIELDS: tuple[Field, ...] = (
+FIELDS: Final[tuple[Field, ...]] = (
     Field("app_id", "text", 255, ("aid",), "Application the event belongs to"),
     Field("platform", "text", 255, ("p",), "Platform: web, mob, pc, srv, app, tv, cnsl, iot, headset"),
     Field("etl_tstamp", "timestamp", None, (), "When the enricher processed the event"),
@@ -213,7 +213,7 @@ FIELDS: tuple[Field, ...] = (
 )
 
 #: Number of columns in a TSV line.
-WIDTH = len(FIELDS)
+WIDTH: Final = len(FIELDS)
 
 #: Column name → position in the line.
-INDEX: dict[str, int] = {field.name: position for position, field in enumerate(FIELDS)}
+INDEX: Final[dict[str, int]] = {field.name: position for position, field in enumerate(FIELDS)}

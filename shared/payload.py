@@ -6,14 +6,14 @@ one or more structs back to back (a struct is self-delimiting).
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from struct import Struct
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
-SCHEMA = "iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"
+SCHEMA: Final = "iglu:com.snowplowanalytics.snowplow/CollectorPayload/thrift/1-0-0"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class CollectorPayload:
     """One request as the collector recorded it. None: the field is unset. Texts are UTF-8 with replacement.
 
@@ -21,21 +21,55 @@ class CollectorPayload:
     record: the struct's own bytes where it was decoded from some; a bad row quotes them.
     """
 
-    schema: str | None = None
-    ip_address: str | None = None
-    timestamp: int = 0
-    encoding: str | None = None
-    collector: str | None = None
-    user_agent: str | None = None
-    referer_uri: str | None = None
-    path: str | None = None
-    querystring: str | None = None
-    body: str | None = None
-    headers: list[str] | None = None
-    content_type: str | None = None
-    hostname: str | None = None
-    network_userid: str | None = None
+    schema: str | None
+    ip_address: str | None
+    timestamp: int
+    encoding: str | None
+    collector: str | None
+    user_agent: str | None
+    referer_uri: str | None
+    path: str | None
+    querystring: str | None
+    body: str | None
+    headers: list[str] | None
+    content_type: str | None
+    hostname: str | None
+    network_userid: str | None
     record: bytes = field(default=b"", compare=False, repr=False)
+
+    def __init__(
+        self,
+        schema: str | None = None,
+        ip_address: str | None = None,
+        timestamp: int = 0,
+        encoding: str | None = None,
+        collector: str | None = None,
+        user_agent: str | None = None,
+        referer_uri: str | None = None,
+        path: str | None = None,
+        querystring: str | None = None,
+        body: str | None = None,
+        headers: list[str] | None = None,
+        content_type: str | None = None,
+        hostname: str | None = None,
+        network_userid: str | None = None,
+        record: bytes = b"",
+    ) -> None:
+        self.schema = schema
+        self.ip_address = ip_address
+        self.timestamp = timestamp
+        self.encoding = encoding
+        self.collector = collector
+        self.user_agent = user_agent
+        self.referer_uri = referer_uri
+        self.path = path
+        self.querystring = querystring
+        self.body = body
+        self.headers = headers
+        self.content_type = content_type
+        self.hostname = hostname
+        self.network_userid = network_userid
+        self.record = record
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +81,49 @@ class Damaged:
 
 
 #: Thrift field id → place in CollectorPayload. In the order of the ids, which is the order on the wire.
-_PLACES = {100: 1, 200: 2, 210: 3, 220: 4, 300: 5, 310: 6, 320: 7, 330: 8, 340: 9, 350: 10, 360: 11, 400: 12, 410: 13}
-_PLACES |= {31337: 0}
-_TIMESTAMP, _HEADERS = 200, 350
-_TIMESTAMP_PLACE = _PLACES[_TIMESTAMP]
-_TEXTS = {identifier: place for identifier, place in _PLACES.items() if identifier not in (_TIMESTAMP, _HEADERS)}
-_RECORD = 14
+_PLACES: Final = {
+    100: 1,
+    200: 2,
+    210: 3,
+    220: 4,
+    300: 5,
+    310: 6,
+    320: 7,
+    330: 8,
+    340: 9,
+    350: 10,
+    360: 11,
+    400: 12,
+    410: 13,
+    31337: 0,
+}
+_TIMESTAMP: Final = 200
+_HEADERS: Final = 350
+_TIMESTAMP_PLACE: Final = _PLACES[_TIMESTAMP]
+_TEXTS: Final = {identifier: place for identifier, place in _PLACES.items() if identifier not in (_TIMESTAMP, _HEADERS)}
+_RECORD: Final = 14
+_NAMES: Final = [member.name for member in fields(CollectorPayload)]
 
-_STOP, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST = 0, 10, 11, 12, 13, 14, 15
+_STOP: Final = 0
+_I64: Final = 10
+_STRING: Final = 11
+_STRUCT: Final = 12
+_MAP: Final = 13
+_SET: Final = 14
+_LIST: Final = 15
 #: Bytes of a value of each type that has a fixed size: bool, byte, double, i16, i32, i64, uuid.
-_SIZES = {2: 1, 3: 1, 4: 8, 6: 2, 8: 4, _I64: 8, 16: 16}
+_SIZES: Final = {2: 1, 3: 1, 4: 8, 6: 2, 8: 4, _I64: 8, 16: 16}
 #: Containers inside containers: more than any real record has, few enough for the interpreter's stack.
-_DEPTH = 32
+_DEPTH: Final = 32
 
-_FIELD = Struct(">Bh")
-_STRING_FIELD = Struct(">Bhi")
-_I64_FIELD = Struct(">Bhq")
-_LIST_FIELD = Struct(">BhBi")
-_LENGTH = Struct(">i")
+_FIELD: Final = Struct(">Bh")
+_STRING_FIELD: Final = Struct(">Bhi")
+_I64_FIELD: Final = Struct(">Bhq")
+_LIST_FIELD: Final = Struct(">BhBi")
+_LENGTH: Final = Struct(">i")
 
 #: What Snowplow's own reader says of every truncation.
-END_OF_BYTES = "Reached end of bytes when parsing as thrift format"
+END_OF_BYTES: Final = "Reached end of bytes when parsing as thrift format"
 
 
 class _Broken(Exception):
@@ -92,7 +148,7 @@ def _strings(identifier: int, values: Sequence[bytes]) -> bytes:
 
 def encode(payload: CollectorPayload) -> bytes:
     """The struct's bytes as Snowplow's collectors write them: unset fields left out, the timestamp always there."""
-    values = [getattr(payload, name) for name in CollectorPayload.__slots__]
+    values = [getattr(payload, name) for name in _NAMES]
     return b"".join(_encode_field(identifier, values[place]) for identifier, place in _PLACES.items()) + b"\0"
 
 
@@ -170,28 +226,49 @@ def decode(buffer: bytes) -> Iterator[CollectorPayload | Damaged]:
         except _Broken as broken:
             yield Damaged(buffer[start:], str(broken))
             return
-        yield CollectorPayload(*values)
+        yield _payload(values)
         if end == size:
             return
         start = end
+
+
+def _payload(values: list[Any]) -> CollectorPayload:
+    """Named one by one: compiled, that is a call without a tuple of arguments."""
+    return CollectorPayload(
+        schema=values[0],
+        ip_address=values[1],
+        timestamp=values[2],
+        encoding=values[3],
+        collector=values[4],
+        user_agent=values[5],
+        referer_uri=values[6],
+        path=values[7],
+        querystring=values[8],
+        body=values[9],
+        headers=values[10],
+        content_type=values[11],
+        hostname=values[12],
+        network_userid=values[13],
+        record=values[14],
+    )
 
 
 def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
     values: list[Any] = [None] * 15
     values[_TIMESTAMP_PLACE] = 0
     offset, size = start, len(buffer)
-    unpack, texts = _STRING_FIELD.unpack_from, _TEXTS
+    texts = _TEXTS
     try:
         while (kind := buffer[offset]) != _STOP:
             if kind == _STRING:
-                _, identifier, length = unpack(buffer, offset)
-                offset += 7
-                end = offset + length
-                if length < 0 or end > size:
+                # read byte by byte: that costs nothing compiled, and hardly more than unpacking where it is not
+                identifier = buffer[offset + 1] << 8 | buffer[offset + 2]
+                end = offset + 7 + _length(buffer, offset + 3)
+                if end > size:
                     _end_of_bytes()
                 place = texts.get(identifier)
                 if place is not None:
-                    values[place] = buffer[offset:end].decode("utf-8", "replace")
+                    values[place] = buffer[offset + 7 : end].decode("utf-8", "replace")
                 offset = end
             elif kind == _I64:
                 _, identifier, number = _I64_FIELD.unpack_from(buffer, offset)
@@ -224,16 +301,18 @@ def _read_strings(buffer: bytes, offset: int, count: int) -> tuple[list[str], in
     if count < 0 or count > (size - offset) // 4:
         _end_of_bytes()
     strings = []
-    unpack = _LENGTH.unpack_from
     for _ in range(count):
-        (length,) = unpack(buffer, offset)
-        offset += 4
-        end = offset + length
-        if length < 0 or end > size:
+        end = offset + 4 + _length(buffer, offset)
+        if end > size:
             _end_of_bytes()
-        strings.append(buffer[offset:end].decode("utf-8", "replace"))
+        strings.append(buffer[offset + 4 : end].decode("utf-8", "replace"))
         offset = end
     return strings, offset
+
+
+def _length(buffer: bytes, offset: int) -> int:
+    """Four bytes, unsigned: what Thrift means as negative is longer than any buffer."""
+    return buffer[offset] << 24 | buffer[offset + 1] << 16 | buffer[offset + 2] << 8 | buffer[offset + 3]
 
 
 def _skip(buffer: bytes, offset: int, kind: int, depth: int) -> int:

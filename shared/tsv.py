@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from shared.event import WIDTH
 
-_TABS = WIDTH - 1
-_BREAKS = re.compile(r"[\t\n\r]")
+_TABS: Final = WIDTH - 1
+_BREAKS: Final = re.compile(r"[\t\n\r]")
 
 
 def encode(values: Sequence[str]) -> bytes:

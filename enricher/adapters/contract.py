@@ -6,11 +6,11 @@ and counts for the whole request: its events share one body, and the bad row quo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from enricher.mending import Mend, untouched
 from enricher.request import Request
-from shared.schema import SchemaCriterion
+from enricher.selfdescribing import Family
 
 #: Tracker parameters of one event; a parameter without a value has None.
 Parameters = dict[str, str | None]
@@ -57,33 +57,44 @@ class Refusal:
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Envelope:
     """Events inside a self-describing JSON that has to conform first.
 
-    The pipeline validates `data` against `schema`, then compares with `criterion`, and only then asks for `events`.
+    The pipeline validates `data` against `schema`, then looks whether that is `wanted`, and only then takes `events`.
     """
 
     schema: str
     data: Any
-    criterion: SchemaCriterion
+    wanted: Family
     events: Callable[[], list[Parameters]]
+
+    def __init__(self, schema: str, data: Any, wanted: Family, events: Callable[[], list[Parameters]]) -> None:
+        self.schema = schema
+        self.data = data
+        self.wanted = wanted
+        self.events = events
 
 
 Adapted = list[Parameters] | Envelope | Refusal
 
 
-class Limits(NamedTuple):
+@dataclass(slots=True, init=False)
+class Limits:
     """json_depth: levels a JSON text may have, the root and leaves counted. mend: of a body that is no JSON."""
 
-    json_depth: int = 50
-    mend: Mend = untouched
+    json_depth: int
+    mend: Mend
+
+    def __init__(self, json_depth: int = 50, mend: Mend = untouched) -> None:
+        self.json_depth = json_depth
+        self.mend = mend
 
 
 Adapter = Callable[[Request, Limits], Adapted]
 
-UNSTRUCT_EVENT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
-CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
+UNSTRUCT_EVENT: Final = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
+CONTEXTS: Final = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
 
 
 def refuse(field: str, value: str | None, expectation: str) -> Refusal:

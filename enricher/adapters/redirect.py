@@ -1,14 +1,14 @@
 """Click redirects (`/r/tp2?u=…`): the target is the event, or an entity of the event that the query describes."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 from enricher import jsontext
 from enricher.adapters.contract import CONTEXTS, UNSTRUCT_EVENT, Adapted, Limits, NotJson, Refusal, refuse
 from enricher.base64url import decode
 from enricher.request import Request
 
-_SCHEMA = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0"
+_SCHEMA: Final = "iglu:com.snowplowanalytics.snowplow/uri_redirect/jsonschema/1-0-0"
 
 
 def adapt(request: Request, limits: Limits) -> Adapted:

@@ -1,6 +1,6 @@
 """Tracker protocol by POST: a self-describing array of events; by GET one event in the query string."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -8,7 +8,7 @@ from enricher import jsontext
 from enricher.adapters.contract import Adapted, Envelope, InputData, Limits, NotIglu, NotJson, Parameters, Refusal
 from enricher.mending import untouched
 from enricher.request import Request
-from enricher.selfdescribing import SelfDescribing, self_describing, uri_problem
+from enricher.selfdescribing import SelfDescribing, family, self_describing, uri_problem
 from shared.schema import SchemaCriterion
 
 
@@ -19,12 +19,12 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     data: list[Parameters]
 
 
-_usual_body = msgspec.json.Decoder(Body).decode
+_usual_body: Final = msgspec.json.Decoder(Body).decode
 
-PAYLOAD_DATA = SchemaCriterion("com.snowplowanalytics.snowplow", "payload_data", "jsonschema", 1, 0)
+PAYLOAD_DATA: Final = family(SchemaCriterion("com.snowplowanalytics.snowplow", "payload_data", "jsonschema", 1, 0))
 
-_CONTENT_TYPES = ("application/json", "application/json; charset=utf-8", "application/json; charset=UTF-8")
-_EXPECTED = f"expected one of {', '.join(_CONTENT_TYPES)}"
+_CONTENT_TYPES: Final = ("application/json", "application/json; charset=utf-8", "application/json; charset=UTF-8")
+_EXPECTED: Final = f"expected one of {', '.join(_CONTENT_TYPES)}"
 
 
 def adapt(request: Request, limits: Limits) -> Adapted:
@@ -94,5 +94,5 @@ def _parse(body: str, limits: Limits) -> Any:
     document = jsontext.parse(body, limits.json_depth)
     if isinstance(document, jsontext.NotJson):
         mended = limits.mend(body)
-        return document if mended == body else _parse(mended, limits._replace(mend=untouched))
+        return document if mended == body else _parse(mended, Limits(limits.json_depth, untouched))
     return document.value

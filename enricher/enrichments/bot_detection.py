@@ -62,14 +62,13 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     """Exact schema versions count, as upstream. What came last to the entities comes last here too."""
     indicators: list[str] = []
     if state.client_side:
-        for schema, data, _ in draft.contexts:
-            if schema == _CLIENT_SIDE and data.get("bot") is True:
-                indicators.append("clientSideDetection")
+        said = [one for one in draft.contexts if one.schema == _CLIENT_SIDE and one.data.get("bot") is True]
+        indicators += ["clientSideDetection"] * len(said)
     judges = state.derived
-    for schema, data, _ in reversed(draft.derived):
-        if schema in judges:
-            name, judge = judges[schema]
-            if judge(data):
+    for made in reversed(draft.derived):
+        if made.schema in judges:
+            name, judge = judges[made.schema]
+            if judge(made.data):
                 indicators.append(name)
     return _patch(tuple(indicators))
 

@@ -24,15 +24,21 @@ from typing import Any, NamedTuple
 from shared.payload import CollectorPayload
 
 
-class Entity(NamedTuple):
+@dataclass(slots=True, init=False)
+class Entity:
     """A self-describing JSON: an Iglu URI and its data. `text` is the compact JSON of both where it is at hand."""
 
     schema: str
     data: Any
-    text: str | None = None
+    text: str | None
+
+    def __init__(self, schema: str, data: Any, text: str | None = None) -> None:
+        self.schema = schema
+        self.data = data
+        self.text = text
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Draft:
     """The event so far. Enrichments read it and describe changes; only the pipeline writes to it.
 
@@ -45,13 +51,33 @@ class Draft:
     """
 
     values: list[str]
-    parameters: Mapping[str, str | None]
+    parameters: dict[str, str | None]
     payload: CollectorPayload
-    headers: Sequence[tuple[str, str]] = ()
-    page_query: Mapping[str, str | None] | None = None
-    contexts: Sequence[Entity] = ()
-    event: Entity | None = None
-    derived: Sequence[Entity] = ()
+    headers: Sequence[tuple[str, str]]
+    page_query: Mapping[str, str | None] | None
+    contexts: Sequence[Entity]
+    event: Entity | None
+    derived: Sequence[Entity]
+
+    def __init__(
+        self,
+        values: list[str],
+        parameters: dict[str, str | None],
+        payload: CollectorPayload,
+        headers: Sequence[tuple[str, str]] = (),
+        page_query: Mapping[str, str | None] | None = None,
+        contexts: Sequence[Entity] = (),
+        event: Entity | None = None,
+        derived: Sequence[Entity] = (),
+    ) -> None:
+        self.values = values
+        self.parameters = parameters
+        self.payload = payload
+        self.headers = headers
+        self.page_query = page_query
+        self.contexts = contexts
+        self.event = event
+        self.derived = derived
 
 
 class Failure(NamedTuple):
@@ -65,7 +91,8 @@ class Failure(NamedTuple):
     value: str | None = None
 
 
-class Patch(NamedTuple):
+@dataclass(slots=True, init=False)
+class Patch:
     """What an enrichment wants changed. Patches are made for every event, and shared: a tuple is cheap and safe.
 
     fields: column → text ("" clears it). contexts: entities to attach, in front of what is there.
@@ -77,15 +104,37 @@ class Patch(NamedTuple):
     side_events: complete events of their own (PII identification), as column → text.
     """
 
-    fields: Mapping[str, str] = MappingProxyType({})
-    contexts: Sequence[Entity] = ()
-    failures: Sequence[Failure] = ()
-    drop: bool = False
-    event: Entity | None = None
-    entities: Sequence[Entity] | None = None
-    derived: Sequence[Entity] | None = None
-    side_events: Sequence[Mapping[str, str]] = ()
-    revalidate: bool = True
+    fields: Mapping[str, str]
+    contexts: Sequence[Entity]
+    failures: Sequence[Failure]
+    drop: bool
+    event: Entity | None
+    entities: Sequence[Entity] | None
+    derived: Sequence[Entity] | None
+    side_events: Sequence[Mapping[str, str]]
+    revalidate: bool
+
+    def __init__(
+        self,
+        fields: Mapping[str, str] = MappingProxyType({}),
+        contexts: Sequence[Entity] = (),
+        failures: Sequence[Failure] = (),
+        drop: bool = False,
+        event: Entity | None = None,
+        entities: Sequence[Entity] | None = None,
+        derived: Sequence[Entity] | None = None,
+        side_events: Sequence[Mapping[str, str]] = (),
+        revalidate: bool = True,
+    ) -> None:
+        self.fields = fields
+        self.contexts = contexts
+        self.failures = failures
+        self.drop = drop
+        self.event = event
+        self.entities = entities
+        self.derived = derived
+        self.side_events = side_events
+        self.revalidate = revalidate
 
 
 class Resources(NamedTuple):

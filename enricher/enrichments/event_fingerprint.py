@@ -67,7 +67,7 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     try:
         text = _SEPARATOR.join(pieces)  # type: ignore[arg-type]
     except TypeError:
-        present = {name: value for name, value in parameters.items() if value is not None}
+        present: dict[str, str | None] = {name: value for name, value in parameters.items() if value is not None}
         return enrich(replace(draft, parameters=present), state)
     return Patch({"event_fingerprint": state.hashed(text.encode("utf-8", "replace")).hexdigest()})
 

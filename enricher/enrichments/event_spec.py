@@ -152,10 +152,10 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     if candidates is None:
         return None
     contexts: dict[str, list[Any]] = {}
-    for schema, data, _ in draft.contexts:
-        if schema in state.counted:
-            contexts.setdefault(schema, []).append(data)
-        elif schema.startswith(_DECLARED):
+    for sent in draft.contexts:
+        if sent.schema in state.counted:
+            contexts.setdefault(sent.schema, []).append(sent.data)
+        elif sent.schema.startswith(_DECLARED):
             return None
     return _together(_fulfilled(candidates, contexts, draft))
 

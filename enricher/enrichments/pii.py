@@ -208,13 +208,13 @@ def _insides(draft: Draft, state: State, changes: list[Change] | None) -> dict[s
     for target in state.insides:
         field, _, matches, changed = target
         before = replaced.get(field) or entities_of(draft, field)
-        for place, (schema, data, _) in enumerate(before):
-            if matches(schema):
+        for place, entity in enumerate(before):
+            if matches(entity.schema):
                 if changes is not None:
-                    mask = _recording(schema, target, state.hashed, changes)
-                masked = changed(data, mask)
-                if masked is not data:
-                    replaced.setdefault(field, list(before))[place] = Entity(schema, masked)
+                    mask = _recording(entity.schema, target, state.hashed, changes)
+                masked = changed(entity.data, mask)
+                if masked is not entity.data:
+                    replaced.setdefault(field, list(before))[place] = Entity(entity.schema, masked)
     return replaced
 
 

@@ -1,4 +1,4 @@
-"""One schema, compiled: a fast engine that may only say *valid*, and jsonschema for everything else."""
+"""Schema documents into CompiledSchema: what is no schema is told, the engines are made."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,61 +13,14 @@ from jsonschema.protocols import Validator
 from referencing.jsonschema import EMPTY_REGISTRY, SchemaRegistry
 
 from enricher.iglu.contract import InvalidSchema, Report, SchemaIssue
+from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.formats import CHECKS, format_checker
 from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, prepare
-from enricher.iglu.reports import TOO_DEEP, TOO_LONG, translate
+from enricher.iglu.reports import TOO_LONG, translate
 from shared.schema import SchemaKey
 
 #: Levels of an instance, leaves included, that Snowplow's enrich accepts by default.
 MAX_JSON_DEPTH: Final = 50
-
-
-class CompiledSchema:
-    """Implements contract.Schema.
-
-    max_depth: levels of an instance, leaves included, beyond which it is invalid. fast: False where jsonschema alone
-    can judge, at a hundred times the cost.
-    """
-
-    def __init__(
-        self, key: SchemaKey, document: JsonSchema, superseded_by: str | None = None, max_depth: int = MAX_JSON_DEPTH
-    ) -> None:
-        """`document` has passed `issues`."""
-        prepared = prepare(document)
-        self.key: Final = key
-        self.superseded_by: Final = superseded_by
-        self._record_schema = prepared.record
-        self._patterns = prepared.patterns
-        engine = _fast_engine(prepared.fast)
-        self.fast: Final = engine is not None
-        self._is_valid: Final = _never if engine is None else engine.is_valid
-        self._record: Validator | None = None
-        self._max_depth = max_depth
-        self._valid_is_shallow = _deepest(prepared.record) <= max_depth
-
-    def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
-        try:
-            if self._is_valid(instance) and (self._valid_is_shallow or self._is_shallow(instance, levels)):
-                return ()
-        except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
-            pass
-        return self.judge(instance)
-
-    def _is_shallow(self, instance: Any, levels: int | None) -> bool:
-        return (levels is not None and levels <= self._max_depth) or not deeper_than(instance, self._max_depth)
-
-    def judge(self, instance: Any) -> tuple[Report, ...]:
-        """The verdict of jsonschema, without the fast engine."""
-        if deeper_than(instance, self._max_depth):
-            return (TOO_DEEP,)
-        if self._record is None:
-            self._record = _record_engine()(
-                self._record_schema, format_checker=format_checker(), registry=_NOTHING_REMOTE
-            )
-        try:
-            return translate(self._record.iter_errors(instance), self._patterns)
-        except ValueError:  # Python prints no integer of more than 4,300 digits, jsonschema's messages do
-            return (TOO_LONG,)
 
 
 def compile_schema(
@@ -75,9 +28,39 @@ def compile_schema(
 ) -> CompiledSchema | InvalidSchema:
     try:
         found = issues(document)
-        return InvalidSchema(found) if found else CompiledSchema(key, document, superseded_by, max_depth)
+        return InvalidSchema(found) if found else _compiled(key, document, superseded_by, max_depth)
     except RecursionError:
         return InvalidSchema((SchemaIssue("$", "$: is nested too deep"),))
+
+
+def _compiled(key: SchemaKey, document: JsonSchema, superseded_by: str | None, max_depth: int) -> CompiledSchema:
+    prepared = prepare(document)
+    engine = _fast_engine(prepared.fast)
+    return CompiledSchema(
+        key,
+        superseded_by,
+        None if engine is None else engine.is_valid,
+        _Record(prepared.record, prepared.patterns),
+        max_depth,
+        valid_is_shallow=_deepest(prepared.record) <= max_depth,
+    )
+
+
+class _Record:
+    """jsonschema's verdict on an instance that is not too deep; the validator is made when it is first needed."""
+
+    def __init__(self, schema: JsonSchema, patterns: dict[str, str]) -> None:
+        self._schema = schema
+        self._patterns = patterns
+        self._engine: Validator | None = None
+
+    def __call__(self, instance: Any) -> tuple[Report, ...]:
+        if self._engine is None:
+            self._engine = _record_engine()(self._schema, format_checker=format_checker(), registry=_NOTHING_REMOTE)
+        try:
+            return translate(self._engine.iter_errors(instance), self._patterns)
+        except ValueError:  # Python prints no integer of more than 4,300 digits, jsonschema's messages do
+            return (TOO_LONG,)
 
 
 def issues(document: Any) -> tuple[SchemaIssue, ...]:
@@ -88,22 +71,6 @@ def issues(document: Any) -> tuple[SchemaIssue, ...]:
             return tuple(SchemaIssue(fault.path, fault.message) for fault in faults)
     dead_ends = dict.fromkeys(prepare(document).dead_ends)
     return tuple(SchemaIssue("$", f"$.$ref: {reference} can not be resolved") for reference in dead_ends)
-
-
-def deeper_than(instance: Any, levels: int) -> bool:
-    """Whether an instance has more levels than that; the root is one, and leaves count."""
-    level = [instance] if isinstance(instance, (dict, list)) else []
-    for _ in range(levels - 1):
-        below: list[Any] = []
-        for value in level:
-            for child in value.values() if type(value) is dict else value:
-                kind = type(child)
-                if kind is dict or kind is list:
-                    below.append(child)
-        if not below:
-            return False
-        level = below
-    return any(level)
 
 
 def _deepest(schema: JsonSchema) -> float:
@@ -124,10 +91,6 @@ def _deepest_object(schema: JsonSchema) -> float:
 def _deepest_array(schema: JsonSchema) -> float:
     items = schema.get("items")
     return 1 + _deepest(items) if isinstance(items, dict) else inf
-
-
-def _never(_: Any) -> bool:
-    return False
 
 
 def _is_plainly_a_schema(document: Any) -> bool:

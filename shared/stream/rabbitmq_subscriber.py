@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiormq import Channel
 from aiormq.abc import AbstractConnection, DeliveredMessage
@@ -18,13 +19,13 @@ from shared.stream.rabbitmq_wire import header, message, redelivered, tag
 from shared.stream.topology import REASON_HEADER, SOURCE_QUEUE_HEADER, dead_queue
 
 #: Between two looks whether the broker still has us as a consumer, seconds.
-WATCH_S = 10.0
+WATCH_S: Final = 10.0
 
 #: Between two attempts to bury, seconds.
-PAUSE_S = 1.0
+PAUSE_S: Final = 1.0
 
 #: Name of our consumer within its channel.
-CONSUMER = "evnt"
+CONSUMER: Final = "evnt"
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from hashlib import sha1
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
@@ -11,12 +11,12 @@ from shared.identity import uuid5
 from shared.stream.contract import Message
 
 #: AMQP's own timestamp has seconds; RabbitMQ's convention for milliseconds is this header.
-MILLISECONDS_HEADER = "timestamp_in_ms"
+MILLISECONDS_HEADER: Final = "timestamp_in_ms"
 
 #: Of the broker's own headers, only ours.
-_OURS = "x-evnt-"
+_OURS: Final = "x-evnt-"
 
-_NAMESPACE = "5a3e9c6e-5b51-4d0e-9a55-6b1f4f0c2f7d"
+_NAMESPACE: Final = "5a3e9c6e-5b51-4d0e-9a55-6b1f4f0c2f7d"
 
 
 def properties(message: Message) -> Basic.Properties:

@@ -275,10 +275,9 @@ def test_no_chunk_exceeds_its_limits() -> None:
 
 
 def batch(*made: Line) -> Batch:
-    gathered = Batch(0)
-    gathered.add(
-        Delivery(Message(b"", "01890a5d-ac96-774b-bcce-b302099a8057", 0, "", ""), False, 1, 0), Outcome(list(made)), 0
-    )
+    gathered, outcome = Batch(0), Outcome()
+    outcome.enriched += made
+    gathered.add(Delivery(Message(b"", "01890a5d-ac96-774b-bcce-b302099a8057", 0, "", ""), False, 1, 0), outcome, 0)
     return gathered
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.compiled import compile_schema
 from enricher.iglu.contract import InvalidSchema
+from enricher.iglu.engine import CompiledSchema
 from shared.badrow import VERSIONS
 from shared.iglu.config import BUNDLED
 from shared.schema import SchemaKey

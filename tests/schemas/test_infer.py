@@ -7,7 +7,8 @@ import pytest
 
 from cli.schema_infer import NoExamples, examples, infer
 from cli.schema_lint import SELF_DESCRIBING
-from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.compiled import compile_schema
+from enricher.iglu.engine import CompiledSchema
 from shared.event import INDEX, WIDTH
 from shared.schema import SchemaKey
 

@@ -36,7 +36,7 @@ def draft(
         values[INDEX["unstruct_event"]] = json.dumps({"schema": _UNSTRUCT, "data": unstruct})
     return Draft(
         values=values,
-        parameters=parameters or {},
+        parameters=dict(parameters or {}),
         payload=CollectorPayload(headers=lines, user_agent=None),
         headers=[(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)],
         page_query=query,

@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.compiled import compile_schema
+from enricher.iglu.engine import CompiledSchema
 from shared.schema import SchemaKey
 
 KEY = SchemaKey("com.acme", "x", "jsonschema", "1-0-0")

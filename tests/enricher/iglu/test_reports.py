@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from enricher.iglu.compiled import CompiledSchema, compile_schema
+from enricher.iglu.compiled import compile_schema
 from enricher.iglu.contract import InvalidSchema
+from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.reports import MOST_REPORTS
 from shared.schema import SchemaKey
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from enricher.iglu.compiled import CompiledSchema
 from enricher.iglu.contract import InvalidSchema, NotResolved, RegistriesUnavailable, Resolver
+from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.resolver import IgluResolver
 from shared.iglu.registry import NOT_FOUND, Failure
 from shared.iglu.resolver import SchemaResolver
