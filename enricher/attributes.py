@@ -89,6 +89,10 @@ def derived_tstamp(draft: Draft) -> Failure | None:
 def derive_tstamp(created: str, sent: str, collector: str, true: str) -> str:
     if true or not (created and sent and collector) or created >= sent:
         return true or collector
+    if created[:20] == sent[:20]:  # nearly always, and nothing but milliseconds to reckon with
+        milliseconds = int(collector[20:]) - (int(sent[20:]) - int(created[20:]))
+        if milliseconds >= 0:
+            return f"{collector[:19]}{values.MILLISECONDS[milliseconds]}"
     delay = values.parse_timestamp(sent) - values.parse_timestamp(created)
     return values.format_timestamp(values.parse_timestamp(collector) - delay)
 

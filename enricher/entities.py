@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from enricher import base64url, jsontext
 from enricher.enrichments.contract import Entity
-from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution
+from enricher.iglu.contract import Resolution, Schema
 from enricher.selfdescribing import Family, SelfDescribing, family, self_describing
 from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
 from shared.event import INDEX
@@ -182,7 +182,7 @@ def _literal_text(exact: Any) -> str:
 
 
 def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | None, checked: Checked) -> None:
-    if isinstance(resolution, (NotResolved, InvalidSchema)):
+    if not isinstance(resolution, Schema):
         checked.violations.append(Invalid(source, entity.schema, resolution, entity.data))
         return
     reports = resolution.reports(entity.data, levels)
@@ -206,7 +206,7 @@ def _renamed(entity: Entity, uri: str) -> Entity:
 
 def judge(source: str, sent: SelfDescribing, resolution: Resolution, levels: int | None) -> Invalid | None:
     """Whether the data conforms to what its URI resolved to. levels: at most so many it has, where that is known."""
-    if isinstance(resolution, (NotResolved, InvalidSchema)):
+    if not isinstance(resolution, Schema):
         return Invalid(source, sent.uri, resolution, sent.data)
     reports = resolution.reports(sent.data, levels)
     return Invalid(source, sent.uri, reports, sent.data) if reports else None
@@ -219,11 +219,12 @@ def _as_sent(document: jsontext.Document, text: str, head: str, items: list[Any]
     """The tracker's own text where it already is what we would write: all valid, in our order, nothing renamed."""
     if not document.canonical or checked.violations or checked.infos or not items or not text.startswith(head):
         return None
-    return text if len(document.value) == 2 and all(map(_in_order, items)) else None
-
-
-def _in_order(item: dict[str, Any]) -> bool:
-    return len(item) == 2 and next(iter(item)) == "schema"
+    if len(document.value) != 2:
+        return None
+    for item in items:
+        if len(item) != 2 or next(iter(item)) != "schema":
+            return None
+    return text
 
 
 def entity_text(entity: Entity) -> str:

@@ -5,7 +5,7 @@ urllib and yarl normalise, refuse or forgive other things than these two, and wh
 
 import re
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from enricher.remembered import remembered
@@ -43,15 +43,8 @@ class Uri:
         self.fragment = fragment
 
 
-class Parts(NamedTuple):
-    """The six columns of a URL."""
-
-    scheme: str
-    host: str
-    port: str
-    path: str
-    query: str
-    fragment: str
+#: The six columns of a URL: scheme, host, port, path, query, fragment.
+Parts = tuple[str, str, str, str, str, str]
 
 
 class _Illegal(Exception):
@@ -107,9 +100,8 @@ def parse(text: str) -> Uri | Refused:
 def parts(uri: Uri) -> Parts:
     """The port is always there: 443 for exactly `https`, 80 for everything else that names none."""
     port = uri.port if uri.port is not None else 443 if uri.scheme == "https" else 80
-    return Parts(
-        uri.scheme, uri.host, str(port), tsv_safe(uri.path), tsv_safe(uri.query or ""), tsv_safe(uri.fragment or "")
-    )
+    path, query, fragment = tsv_safe(uri.path), tsv_safe(uri.query or ""), tsv_safe(uri.fragment or "")
+    return uri.scheme, uri.host, str(port), path, query, fragment
 
 
 def java_uri(text: str) -> Uri | Refused:

@@ -239,9 +239,11 @@ def fits_warehouse(formatted: str) -> bool:
     return len(formatted) == 23 and formatted[0] != "-"
 
 
+MILLISECONDS: Final = [f".{number:03d}" for number in range(1000)]
+
+
 def format_timestamp(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{_to_the_second(seconds)}.{rest:03d}"
+    return _to_the_second(milliseconds // 1000) + MILLISECONDS[milliseconds % 1000]
 
 
 _YEARS_400: Final = 146_097 * 86_400

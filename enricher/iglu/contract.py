@@ -4,7 +4,8 @@ An instance that does not conform, and a schema that no registry has, are values
 reached are an infrastructure error: the worker holds the message and asks again.
 """
 
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, Final, NamedTuple, Protocol
 
 from shared.schema import SchemaKey
 
@@ -18,16 +19,18 @@ class Report(NamedTuple):
     targets: tuple[str, ...]
 
 
-class Schema(Protocol):
-    """A resolved schema, compiled. `key` is the schema that validates: the superseding one where there is one."""
+class Schema(ABC):
+    """A resolved schema, compiled. A class and no protocol: compiled callers find its method without looking for it.
 
-    @property
-    def key(self) -> SchemaKey: ...
+    key: the schema that validates, the superseding one where there is one. superseded_by: version that replaced the
+    requested one (`1-0-1`), else None.
+    """
 
-    @property
-    def superseded_by(self) -> str | None:
-        """Version that replaced the requested one (`1-0-1`), else None."""
+    def __init__(self, key: SchemaKey, superseded_by: str | None) -> None:
+        self.key: Final = key
+        self.superseded_by: Final = superseded_by
 
+    @abstractmethod
     def reports(self, instance: Any, levels: int | None = None) -> tuple[Report, ...]:
         """Empty where the instance conforms. The verdict is jsonschema's. Hot path: a microsecond where it does.
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from enricher.iglu.contract import Report
+from enricher.iglu.contract import Report, Schema
 from enricher.iglu.reports import TOO_DEEP
 from shared.schema import SchemaKey
 
 
-class CompiledSchema:
+class CompiledSchema(Schema):
     """Implements contract.Schema.
 
     is_valid: the fast engine; None where jsonschema alone can judge, at a hundred times the cost. record: jsonschema's
@@ -26,8 +26,7 @@ class CompiledSchema:
         *,
         valid_is_shallow: bool,
     ) -> None:
-        self.key: Final = key
-        self.superseded_by: Final = superseded_by
+        super().__init__(key, superseded_by)
         self.fast: Final = is_valid is not None
         self._is_valid: Final = is_valid or _never
         self._record: Final = record
