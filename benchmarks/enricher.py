@@ -32,7 +32,9 @@ from enricher.enrichments.contract import Draft, Enrichment
 from enricher.enrichments.loading import Enrichments
 from enricher.event import Event, check, conclude, enrich
 from enricher.iglu.resolver import IgluResolver
-from enricher.pipeline import Options, Outcome, Pipeline
+from enricher.options import Options
+from enricher.outcome import Outcome
+from enricher.pipeline import Pipeline
 from enricher.request import Request, read
 from shared.badrow import Processor
 from shared.identity import now_ms, uuid7

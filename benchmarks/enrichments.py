@@ -26,7 +26,8 @@ from benchmarks.result import Result, unit_s
 from enricher.enrichments import ORDER
 from enricher.enrichments.contract import Draft, Enrichment, Patch, Query, Resources
 from enricher.iglu.resolver import IgluResolver
-from enricher.pipeline import Options, Pipeline
+from enricher.options import Options
+from enricher.pipeline import Pipeline
 from shared.badrow import Processor
 from shared.event import INDEX
 from shared.iglu.config import ResolverConfig, open_resolver

@@ -16,8 +16,9 @@ from enricher.limits import AtomicLimits
 from enricher.lookups.lookups import Lookups
 from enricher.mending import repairer, untouched
 from enricher.metrics import EnricherMetrics
+from enricher.options import Options
 from enricher.patience import Patience, Seldom
-from enricher.pipeline import Options, Pipeline
+from enricher.pipeline import Pipeline
 from enricher.script_metrics import ScriptMetrics
 from enricher.settings import EnricherSection, EnricherSettings
 from enricher.worker import Worker, WorkLimits

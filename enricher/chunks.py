@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from enricher.pipeline import Line, Outcome
+from enricher.outcome import Line, Outcome
 from shared.identity import uuid5
 from shared.stream.contract import Delivery, Message, StreamName
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from enricher.pipeline import Outcome
+from enricher.outcome import Outcome
 
 
 class EnricherMetrics:

@@ -9,22 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from enricher import attributes
-from enricher.adapters import ADAPTERS
-from enricher.adapters.contract import Envelope, InputData, Limits, Message, Parameters, Refusal
-from enricher.badrows import BadRow, BadRows
+from enricher.adapters.contract import Limits, Parameters
+from enricher.badrows import BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Query
-from enricher.entities import Cached, Schemas, UnknownSchema, judge, uris
+from enricher.entities import Cached, Schemas, UnknownSchema, uris
 from enricher.event import Event, Pending, attribute, check, conclude, enrich, map_parameters, settle, validate
-from enricher.iglu.contract import Resolution
-from enricher.limits import AtomicLimits
 from enricher.mapping import AtomicError
-from enricher.mending import Mend, untouched
+from enricher.opening import events_of
+from enricher.options import Options
+from enricher.outcome import Line, Outcome
 from enricher.request import Request, read
-from enricher.selfdescribing import SelfDescribing
 from enricher.values import fits_warehouse, format_timestamp
-from enricher.violations import CriterionMismatch, Violation
 from shared import tsv
-from shared.badrow import Processor
 from shared.event import INDEX, WIDTH
 from shared.identity import uuid5
 from shared.payload import CollectorPayload, Damaged, decode
@@ -34,93 +30,6 @@ _TOGETHER: Final = 16
 
 _EVENT_ID: Final = INDEX["event_id"]
 _COLLECTOR_TSTAMP: Final = INDEX["collector_tstamp"]
-
-
-@dataclass(slots=True, init=False)
-class Line:
-    """An event's TSV line, and the Iglu URIs that occur in it."""
-
-    body: bytes
-    event_schema: str | None
-    entity_schemas: tuple[str, ...]
-
-    def __init__(self, body: bytes, event_schema: str | None, entity_schemas: tuple[str, ...]) -> None:
-        self.body = body
-        self.event_schema = event_schema
-        self.entity_schemas = entity_schemas
-
-
-@dataclass(slots=True, init=False)
-class Outcome:
-    """What one raw message became. Each event ends in exactly one of: enriched, a bad row, dropped.
-
-    failed: events that have their bad row too. refused: bad rows for a whole payload, none of whose events counts.
-    side: enriched lines beside the events, made by enrichments (PII identification).
-    oversized_failed: failed events that were too large for their stream; only their bad rows are left.
-    """
-
-    enriched: list[Line]
-    failed: list[Line]
-    bad: list[BadRow]
-    payloads: int
-    events: int
-    refused: int
-    side: int
-    dropped: int
-    oversized_failed: int
-
-    def __init__(
-        self,
-        payloads: int = 0,
-        events: int = 0,
-        refused: int = 0,
-        side: int = 0,
-        dropped: int = 0,
-        oversized_failed: int = 0,
-    ) -> None:
-        self.enriched = []
-        self.failed = []
-        self.bad = []
-        self.payloads = payloads
-        self.events = events
-        self.refused = refused
-        self.side = side
-        self.dropped = dropped
-        self.oversized_failed = oversized_failed
-
-
-@dataclass(slots=True, init=False)
-class Options:
-    """max_bytes: of an event's line and of a bad row. accept_long: over-long columns are no failure.
-
-    mend: of JSON texts before they are read.
-    """
-
-    processor: Processor
-    max_bytes: int
-    json_depth: int
-    lengths: AtomicLimits
-    accept_long: bool
-    emit_failed: bool
-    mend: Mend
-
-    def __init__(
-        self,
-        processor: Processor,
-        max_bytes: int = 6_900_000,
-        json_depth: int = 50,
-        lengths: AtomicLimits | None = None,
-        accept_long: bool = False,
-        emit_failed: bool = True,
-        mend: Mend = untouched,
-    ) -> None:
-        self.processor = processor
-        self.max_bytes = max_bytes
-        self.json_depth = json_depth
-        self.lengths = lengths or AtomicLimits()
-        self.accept_long = accept_long
-        self.emit_failed = emit_failed
-        self.mend = mend
 
 
 @dataclass(slots=True, init=False)
@@ -266,7 +175,7 @@ class Pipeline:
         return None
 
     def _adapt_now(self, payload: _Payload, batch: _Batch) -> None:
-        adapted = self._adapted(payload.request, batch.schemas)
+        adapted = events_of(payload.request, self._limits, batch.schemas)
         if isinstance(adapted, tuple):
             payload.over = True
             batch.outcome.bad.append(batch.rows.refusal(payload.request, adapted))
@@ -283,20 +192,6 @@ class Pipeline:
             place = f"{payload.position}.{len(payload.events)}"
             payload.events.append(_Underway(Event(draft), request, place))
         batch.outcome.events += len(payload.events)
-
-    def _adapted(self, request: Request, schemas: Schemas) -> list[Parameters] | tuple[Message | Violation, ...]:
-        """The events of a request, or why there are none. Raises UnknownSchema."""
-        adapter = ADAPTERS.get((request.vendor, request.version))
-        if adapter is None:
-            pair = f"{request.vendor}/{request.version}"
-            return (InputData("vendor/version", pair, "vendor/version combination is not supported"),)
-        adapted = adapter(request, self._limits)
-        if isinstance(adapted, Refusal):
-            return adapted.messages
-        if not isinstance(adapted, Envelope):
-            return adapted
-        violation = _envelope_violation(adapted, schemas[adapted.schema])
-        return adapted.events() if violation is None else (violation,)
 
     # ---- the steps of an event ------------------------------------------------------------------------------------
 
@@ -395,14 +290,6 @@ def _learn(unknown: UnknownSchema, schemas: Schemas, again: Callable[[], _Result
             return again()
         except UnknownSchema as another:
             unknown = another
-
-
-def _envelope_violation(envelope: Envelope, resolution: Resolution) -> Violation | None:
-    """Validity comes before the question whether this is the right kind of envelope."""
-    invalid = judge("body", SelfDescribing(envelope.schema, envelope.data), resolution, None)
-    if invalid is not None or envelope.wanted.has(envelope.schema):
-        return invalid
-    return CriterionMismatch("body", envelope.schema, envelope.wanted.text, envelope.data)
 
 
 def _impossible(draft: Draft) -> list[AtomicError]:

@@ -12,8 +12,9 @@ from enricher.answers import Answers
 from enricher.chunks import Batch, ChunkLimits, as_uuid
 from enricher.enrichments.contract import Query
 from enricher.metrics import EnricherMetrics
+from enricher.outcome import Outcome
 from enricher.patience import GivenUp, Patience
-from enricher.pipeline import Outcome, Pipeline
+from enricher.pipeline import Pipeline
 from shared.identity import Clock
 from shared.stream.contract import Delivery, Message, MessageRefused, Publisher, StreamName, Subscriber
 from shared.telemetry import logger

@@ -8,7 +8,9 @@ from typing import Any
 from enricher.enrichments.contract import Answer, Enrichment, Query
 from enricher.iglu.compiled import compile_schema
 from enricher.iglu.contract import NotResolved, Resolution
-from enricher.pipeline import Options, Outcome, Pipeline
+from enricher.options import Options
+from enricher.outcome import Outcome
+from enricher.pipeline import Pipeline
 from shared.badrow import Processor
 from shared.event import FIELDS
 from shared.payload import SCHEMA, CollectorPayload, encode

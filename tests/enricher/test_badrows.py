@@ -10,7 +10,8 @@ import pytest
 from enricher.enrichments.contract import Draft, Enrichment, Failure, Patch
 from enricher.iglu.contract import InvalidSchema, NotResolved
 from enricher.limits import AtomicLimits
-from enricher.pipeline import Options, Outcome
+from enricher.options import Options
+from enricher.outcome import Outcome
 from shared.event import FIELDS
 from tests.enricher.harness import PROCESSOR, Schemas, enrich, post, record, rows
 from tests.vectors import folder

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from enricher.mending import repairer
-from enricher.pipeline import Options
+from enricher.options import Options
 from tests.enricher.harness import PROCESSOR, columns, enrich, post, rows
 
 WEB_PAGE = "iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0"

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from enricher.enrichments import event_fingerprint
 from enricher.enrichments.contract import Answer, Draft, Enrichment, Entity, Patch, Query, Resources
 from enricher.entities import Cached
-from enricher.pipeline import Options, Outcome, Pipeline
+from enricher.options import Options
+from enricher.outcome import Outcome
+from enricher.pipeline import Pipeline
 from shared.event import FIELDS, INDEX, WIDTH
 from shared.payload import decode as payloads
 from shared.tsv import decode

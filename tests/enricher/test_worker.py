@@ -14,8 +14,10 @@ from enricher.chunks import Batch, ChunkLimits, split
 from enricher.enrichments.contract import Answer, Enrichment, Patch, Query
 from enricher.iglu.contract import RegistriesUnavailable, Resolution
 from enricher.metrics import EnricherMetrics
+from enricher.options import Options
+from enricher.outcome import Line, Outcome
 from enricher.patience import Patience
-from enricher.pipeline import Line, Options, Outcome, Pipeline
+from enricher.pipeline import Pipeline
 from enricher.worker import Worker, WorkLimits
 from shared.identity import now_ms, uuid7
 from shared.settings import SharedSettings

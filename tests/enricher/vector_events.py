@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from enricher.limits import AtomicLimits
-from enricher.pipeline import Options, Outcome
+from enricher.options import Options
+from enricher.outcome import Outcome
 from shared.event import INDEX
 from tests.enricher.harness import ETL_MS, PROCESSOR, Schemas, columns, enrich, record, rows
 from tests.enricher.stand_ins import stand_ins

@@ -13,7 +13,8 @@ from enricher.adapters import ADAPTERS
 from enricher.enrichments import cross_navigation, pii
 from enricher.enrichments.contract import Draft, Enrichment, Patch, Resources
 from enricher.iglu.contract import NotResolved
-from enricher.pipeline import Options, Outcome
+from enricher.options import Options
+from enricher.outcome import Outcome
 from enricher.request import FormatViolation, Request, read
 from enricher.values import format_timestamp
 from enricher.violations import (

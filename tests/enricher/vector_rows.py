@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from enricher.pipeline import Outcome
+from enricher.outcome import Outcome
 from shared.event import INDEX
 from tests.enricher.harness import columns, rows
 

@@ -13,7 +13,9 @@ from netaddr import IPSet
 
 from enricher.enrichments.contract import Answer, Query
 from enricher.enrichments.loading import Enrichments
-from enricher.pipeline import Options, Outcome, Pipeline
+from enricher.options import Options
+from enricher.outcome import Outcome
+from enricher.pipeline import Pipeline
 from tests.enricher.harness import ETL_MS, MESSAGE_ID, PROCESSOR, Schemas, columns, post, rows, run
 
 SNOWPLOW = "com.snowplowanalytics.snowplow"
