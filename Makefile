@@ -1,6 +1,6 @@
 # Everything here works as root or not, with or without uv; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run setup dev test check bench generate lock
+.PHONY: help run setup dev test check compile interpret bench generate lock
 
 BIN := .venv/bin
 
@@ -26,7 +26,14 @@ test: dev ## Every test, RabbitMQ included where it can be had (minutes); ARGS="
 	@scripts/servers rabbitmq || [ -z "$(CI)" ]
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
-bench: dev ## Events per second and core of each stage, beside the bare limit of this machine
+compile: dev ## Compile the hot modules to C, beside their sources: faster, and to be done anew after every change of them
+	@$(BIN)/python -m scripts.compile
+
+interpret: dev ## Undo that: Python takes the sources again
+	@$(BIN)/python -m scripts.compile --undo
+
+bench: dev ## Events per second and core of each stage, compiled where that can be done, beside the bare limit of this machine
+	@$(BIN)/python -m scripts.compile || echo "evnt: so what follows is measured interpreted" >&2
 	@$(BIN)/python -m benchmarks
 
 generate: dev ## Write the files that derive from code: docs/configuration.md, docs/fields.md, THIRD_PARTY_NOTICES.md

@@ -37,6 +37,7 @@ from enricher.outcome import Outcome
 from enricher.pipeline import Pipeline
 from enricher.request import Request, read
 from shared.badrow import Processor
+from shared.compiled import compiled, refusal
 from shared.identity import now_ms, uuid7
 from shared.iglu.config import ResolverConfig, open_resolver
 from shared.payload import CollectorPayload, decode
@@ -66,6 +67,9 @@ _MESSAGE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 def main() -> None:
+    if reason := refusal():
+        sys.exit(reason)
+    print(f"{len(compiled())} modules compiled" if compiled() else "interpreted, nothing compiled")
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {MEASURED})
     collect_garbage_seldom()

@@ -8,6 +8,7 @@ from cli import bad_rows, configuration, db, dead, enrichments, queue, schema, s
 from cli.load import load
 from cli.ready import ready
 from shared import telemetry
+from shared.compiled import refusal
 from shared.process import EXIT_MISCONFIGURED, Misconfigured
 from shared.settings import LoggingSettings, SettingsError
 from shared.stream.contract import StreamUnavailable
@@ -45,7 +46,9 @@ def version() -> None:
 
 def main() -> None:
     """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 78 on a
-    configuration that can't be used."""
+    configuration that can't be used or a source that changed since it was compiled."""
+    if reason := refusal():
+        _leave(reason, EXIT_MISCONFIGURED)
     telemetry.configure(LoggingSettings(level="warning"), "evnt", libraries="critical")
     try:
         app()

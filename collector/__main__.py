@@ -37,6 +37,7 @@ from collector.tracking import Tracking
 from collector.wire import Renderer
 from collector.workers import Workers, check_port
 from shared.badrow import Processor
+from shared.compiled import compiled
 from shared.identity import Clock, NewId, now_ms, uuid4, uuid7
 from shared.process import Misconfigured, admin, run
 from shared.settings import SettingsError, StreamLimits, load
@@ -73,7 +74,13 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         )
         server = await stack.enter_async_context(http_server(settings, state, commit, metrics))
         ports = await stack.enter_async_context(listening(server, settings.collector))
-        log.info("collector.started", host=settings.collector.host, ports=ports, mode=settings.ingest.mode)
+        log.info(
+            "collector.started",
+            host=settings.collector.host,
+            ports=ports,
+            mode=settings.ingest.mode,
+            compiled=len(compiled()),
+        )
         await fate.stopped(stopping)
         state.terminating = True
         pause_s = settings.collector.shutdown.pre_termination_seconds if stopping.is_set() else 0

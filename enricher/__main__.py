@@ -23,6 +23,7 @@ from enricher.script_metrics import ScriptMetrics
 from enricher.settings import EnricherSection, EnricherSettings
 from enricher.worker import Worker, WorkLimits
 from shared.badrow import Processor
+from shared.compiled import compiled
 from shared.identity import now_ms
 from shared.iglu.config import ResolverConfig, ResolverRefused, open_resolver
 from shared.iglu.config import load as load_resolver
@@ -66,7 +67,8 @@ async def main(stopping: asyncio.Event) -> None:
         metrics.held_bytes.set_function(lambda: worker.held_bytes)
         ready = {"stream": lambda: None if publisher.ready else "the transport takes nothing"}
         port = await stack.enter_async_context(admin("enricher", options.admin, registry, ready=ready))
-        _log.info("enricher.started", admin_port=port, enrichments=[one.name for one in enrichments.current])
+        names = [one.name for one in enrichments.current]
+        _log.info("enricher.started", admin_port=port, enrichments=names, compiled=len(compiled()))
         reloading = asyncio.create_task(_reload(enrichments, options.reload_seconds, metrics))
         stack.callback(reloading.cancel)
         await worker.run(stopping)

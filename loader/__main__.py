@@ -23,6 +23,7 @@ from loader.store import EventStore
 from loader.warehouse.clickhouse import ClickHouse
 from loader.warehouse.contract import TableName, Warehouse
 from loader.worker import Lane
+from shared.compiled import compiled
 from shared.identity import now_ms
 from shared.process import Misconfigured, admin, run
 from shared.settings import load, process_number
@@ -65,7 +66,7 @@ async def serve(settings: LoaderSettings, stopping: asyncio.Event) -> None:
             publisher, lanes = await until_stopped(start, stopping)
             ready["stream"] = lambda: None if publisher.ready else "the transport takes nothing"
             del ready["start"]
-            log.info("loader.started", mode=settings.ingest.mode)
+            log.info("loader.started", mode=settings.ingest.mode, compiled=len(compiled()))
             await run_lanes(settings, lanes, liveness, stopping)
     log.info("loader.stopped")
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.request import urlopen
 
 from cli.configuration import PipelineSettings, admins
+from shared.compiled import refusal
 from shared.settings import SettingsError, load
 
 WELCOME = """
@@ -51,6 +52,8 @@ class Part(NamedTuple):
 
 
 def main() -> int:
+    if reason := refusal():
+        return _refuse([reason])
     try:
         settings = load(PipelineSettings)
     except SettingsError as error:

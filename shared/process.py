@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from shared.compiled import refusal
 from shared.settings import AdminSettings, SettingsError, process_number
 from shared.version import VERSION
 
@@ -37,9 +38,11 @@ def run(main: Main) -> None:
     """Run a composition root until SIGTERM or SIGINT sets the event it was given; then it drains and returns.
 
     Further signals change nothing: a supervisor that loses patience sends SIGKILL, which loses nothing either.
-    Exits 0 after a clean stop, 78 on a configuration that can't be used; any other exception is a bug and leaves
-    as a traceback, with 1, for the supervisor to restart.
+    Exits 0 after a clean stop, 78 on a configuration that can't be used or a source that changed since it was
+    compiled; any other exception is a bug and leaves as a traceback, with 1, for the supervisor to restart.
     """
+    if reason := refusal():
+        _leave(reason)
     collect_garbage_seldom()
     try:
         uvloop.run(_until_stopped(main))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from shared.compiled import refusal
+from shared.process import EXIT_MISCONFIGURED
 from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, StreamLimits, environment
 from shared.stream.rabbitmq_line import connect
 from shared.stream.rabbitmq_topology import queues
@@ -25,6 +27,8 @@ _NODE = pytest.StashKey[Node]()
 def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", None)
     config.stash[_FOLDER] = Path(worker["broker_folder"]) if worker else Path(tempfile.mkdtemp(prefix="evnt-broker-"))
+    if reason := refusal():
+        pytest.exit(reason, EXIT_MISCONFIGURED)
 
 
 @pytest.hookimpl(optionalhook=True)
