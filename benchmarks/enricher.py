@@ -188,7 +188,7 @@ class Bench:
         draft.contexts = checked.entities
         for attribute in attributes.BUILT_IN:
             step(attribute.__name__, lambda attribute=attribute: attribute(draft))  # type: ignore[misc]
-        step("all enrichments", lambda: enrich(happening, iter(self._enrichments)))
+        step("all enrichments", lambda: [enrich(happening, each) for each in self._enrichments])
         lengths = limits.AtomicLimits()
         step("derived contexts, lengths", lambda: check(happening, lengths, False, schemas))
         rows = BadRows(_PROCESSOR, 0, 1_000_000)

@@ -1,5 +1,6 @@
 """What every event gets without being configured: defaults, page and referrer URL, times, the event's schema name."""
 
+from collections.abc import Callable
 from typing import Final
 
 from enricher import querystring, url, values
@@ -119,6 +120,9 @@ def _no_schema(kind: str) -> str:
         f"any of page_view, page_ping, struct, transaction, transaction_item and unstruct{indent}"
     )
 
+
+#: Fills its columns, or says why it can't.
+Fill = Callable[[Draft], Failure | None]
 
 #: In the order in which their failures are reported.
 BUILT_IN: Final = (collector_version, page, derived_tstamp, referrer, schema_fields)

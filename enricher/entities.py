@@ -126,6 +126,9 @@ def recheck(source: str, entities: Sequence[Entity], schemas: Schemas) -> Checke
     checked = Checked()
     for entity in entities:
         resolution = schemas.get(entity.schema)
+        if resolution is not None and entity.judged is resolution:
+            checked.entities.append(entity)
+            continue
         if resolution is None:
             found = self_describing({"schema": entity.schema, "data": entity.data})
             if isinstance(found, str):
@@ -134,6 +137,8 @@ def recheck(source: str, entities: Sequence[Entity], schemas: Schemas) -> Checke
             made = ({"schema": each.schema, "data": each.data} for each in entities)
             resolution = schemas.first_of(entity.schema, made)
         _judge(source, entity, resolution, None, checked)
+        if checked.entities and checked.entities[-1] is entity:
+            entity.judged = resolution
     return checked
 
 

@@ -5,9 +5,9 @@
 3 check: what enrichments attached or changed, and the length of every column
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from enricher import attributes, limits, mapping
 from enricher.badrows import BadRows
@@ -119,36 +119,25 @@ def _take_contexts(event: Event, checked: Checked) -> None:
 # ---- phase 2 ------------------------------------------------------------------------------------------------------
 
 
-class Pending(NamedTuple):
-    """An enrichment that goes on once its question is answered."""
-
-    enrichment: Enrichment
-    query: Query
-
-
-def attribute(event: Event) -> None:
-    """What every event gets without being configured."""
-    for fill in attributes.BUILT_IN:
-        failure = fill(event.draft)
-        if failure is not None:
-            _report(event, None, (failure,))
+def attribute(event: Event, fill: attributes.Fill) -> None:
+    """One of those that every event gets without being configured."""
+    failure = fill(event.draft)
+    if failure is not None:
+        _report(event, None, (failure,))
 
 
-def enrich(event: Event, enrichments: Iterator[Enrichment]) -> Pending | None:
-    """Go on through the enrichments, up to one that asks something, to the end, or until one drops the event."""
-    draft = event.draft
-    for enrichment in enrichments:
-        if enrichment.ask is None:
-            patch = enrichment.enrich(draft, enrichment.state)
-        else:
-            query = enrichment.ask(draft, enrichment.state)
-            if query is not None:
-                return Pending(enrichment, query)
-            patch = enrichment.enrich(draft, enrichment.state, None)
-        if patch is not None:
-            _apply(event, enrichment, patch)
-            if event.dropped:
-                return None
+def enrich(event: Event, enrichment: Enrichment) -> Query | None:
+    """Let it do its work, or say what it asks first; then `settle` finishes it."""
+    draft, ask = event.draft, enrichment.ask
+    if ask is None:
+        patch = enrichment.enrich(draft, enrichment.state)
+    else:
+        query = ask(draft, enrichment.state)
+        if query is not None:
+            return query
+        patch = enrichment.enrich(draft, enrichment.state, None)
+    if patch is not None:
+        _apply(event, enrichment, patch)
     return None
 
 

@@ -4,8 +4,7 @@ A generator: it yields a question (a schema that is not cached, what an enrichme
 that a worker drives it with sockets and a test with a dict.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, TypeVar
 
 from enricher import attributes
@@ -13,7 +12,7 @@ from enricher.adapters.contract import Limits, Parameters
 from enricher.badrows import BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Query
 from enricher.entities import Cached, Schemas, UnknownSchema, uris
-from enricher.event import Event, Pending, attribute, check, conclude, enrich, map_parameters, settle, validate
+from enricher.event import Event, attribute, check, conclude, enrich, map_parameters, settle, validate
 from enricher.mapping import AtomicError
 from enricher.opening import events_of
 from enricher.options import Options
@@ -30,34 +29,6 @@ _TOGETHER: Final = 16
 
 _EVENT_ID: Final = INDEX["event_id"]
 _COLLECTOR_TSTAMP: Final = INDEX["collector_tstamp"]
-
-
-@dataclass(slots=True, init=False)
-class _Batch:
-    """What all events of one raw message share."""
-
-    message_id: str
-    etl_tstamp: str
-    enrichments: Sequence[Enrichment]
-    schemas: Schemas
-    rows: BadRows
-    outcome: Outcome
-
-    def __init__(
-        self,
-        message_id: str,
-        etl_tstamp: str,
-        enrichments: Sequence[Enrichment],
-        schemas: Schemas,
-        rows: BadRows,
-        outcome: Outcome,
-    ) -> None:
-        self.message_id = message_id
-        self.etl_tstamp = etl_tstamp
-        self.enrichments = enrichments
-        self.schemas = schemas
-        self.rows = rows
-        self.outcome = outcome
 
 
 class _Payload:
@@ -86,7 +57,22 @@ class _Underway:
 
 
 _Questions = Generator[Query, Any, None]
+_Step = Callable[[_Underway, "_Batch"], _Questions | None]
 _Result = TypeVar("_Result")
+
+
+class _Batch:
+    """What all events of one raw message share. steps: what happens to each, in this order."""
+
+    __slots__ = ("etl_tstamp", "message_id", "outcome", "rows", "schemas", "steps")
+
+    def __init__(self, message_id: str, etl_tstamp: str, schemas: Schemas, rows: BadRows, steps: list[_Step]) -> None:
+        self.message_id = message_id
+        self.etl_tstamp = etl_tstamp
+        self.schemas = schemas
+        self.rows = rows
+        self.steps = steps
+        self.outcome = Outcome()
 
 
 class Pipeline:
@@ -107,7 +93,7 @@ class Pipeline:
         """
         rows = BadRows(self._options.processor, etl_ms, self._options.max_bytes)
         schemas = Schemas(self._cached)
-        batch = _Batch(message_id, format_timestamp(etl_ms), self._enrichments(), schemas, rows, Outcome())
+        batch = _Batch(message_id, format_timestamp(etl_ms), schemas, rows, self._steps())
         payloads: list[CollectorPayload | Damaged] = []
         for payload in decode(body):
             payloads.append(payload)
@@ -140,7 +126,7 @@ class Pipeline:
 
     def _finish(self, events: list[_Underway], batch: _Batch) -> _Questions:
         """A bug on one event's way costs that event, not its siblings."""
-        for step in (self._validate, self._map, self._attribute, self._enrich, self._check, self._sort):
+        for step in batch.steps:
             for one in events:
                 if not one.over:
                     try:
@@ -193,6 +179,17 @@ class Pipeline:
             payload.events.append(_Underway(Event(draft), request, place))
         batch.outcome.events += len(payload.events)
 
+    def _steps(self) -> list[_Step]:
+        """What happens to an event. Every step is taken, whatever the earlier ones found."""
+        return [
+            self._validate,
+            self._map,
+            *map(self._attribute, attributes.BUILT_IN),
+            *map(self._enrich, self._enrichments()),
+            self._check,
+            self._sort,
+        ]
+
     # ---- the steps of an event ------------------------------------------------------------------------------------
 
     def _validate(self, one: _Underway, batch: _Batch) -> _Questions | None:
@@ -211,27 +208,28 @@ class Pipeline:
         if not draft.values[_EVENT_ID]:
             draft.values[_EVENT_ID] = uuid5(batch.message_id, one.place)
 
-    def _attribute(self, one: _Underway, _batch: _Batch) -> None:
-        attribute(one.event)
+    def _attribute(self, fill: attributes.Fill) -> _Step:
+        def step(one: _Underway, _batch: _Batch) -> None:
+            attribute(one.event, fill)
 
-    def _enrich(self, one: _Underway, batch: _Batch) -> _Questions | None:
-        enrichments = iter(batch.enrichments)
-        pending = enrich(one.event, enrichments)
-        if pending is not None:
-            return self._ask(one, pending, enrichments, batch)
-        self._drop(one, batch)
-        return None
+        return step
 
-    def _ask(
-        self, one: _Underway, pending: Pending | None, enrichments: Iterator[Enrichment], batch: _Batch
-    ) -> _Questions:
-        while pending is not None:
-            settle(one.event, pending.enrichment, (yield pending.query))
-            pending = None if one.event.dropped else enrich(one.event, enrichments)
+    def _enrich(self, enrichment: Enrichment) -> _Step:
+        def step(one: _Underway, batch: _Batch) -> _Questions | None:
+            query = enrich(one.event, enrichment)
+            if query is not None:
+                return self._ask(one, enrichment, query, batch)
+            self._drop(one, batch)
+            return None
+
+        return step
+
+    def _ask(self, one: _Underway, enrichment: Enrichment, query: Query, batch: _Batch) -> _Questions:
+        settle(one.event, enrichment, (yield query))
         self._drop(one, batch)
 
     def _drop(self, one: _Underway, batch: _Batch) -> None:
-        """Where an enrichment said so: the event ends here."""
+        """Where the enrichment said so: the event ends here."""
         if one.event.dropped:
             one.over = True
             batch.outcome.dropped += 1

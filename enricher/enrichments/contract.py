@@ -16,7 +16,7 @@ ALIASES     further criteria of configuration files that switch it on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -26,16 +26,21 @@ from shared.payload import CollectorPayload
 
 @dataclass(slots=True, init=False)
 class Entity:
-    """A self-describing JSON: an Iglu URI and its data. `text` is the compact JSON of both where it is at hand."""
+    """A self-describing JSON: an Iglu URI and its data. Never changed: many events may share one.
+
+    text: the compact JSON of both where it is at hand. judged: the schema that found it valid, to be asked once only.
+    """
 
     schema: str
     data: Any
     text: str | None
+    judged: Any = field(compare=False, repr=False)
 
     def __init__(self, schema: str, data: Any, text: str | None = None) -> None:
         self.schema = schema
         self.data = data
         self.text = text
+        self.judged = None
 
 
 @dataclass(slots=True, init=False)
@@ -165,7 +170,8 @@ class Asset(NamedTuple):
     name: str
 
 
-class Enrichment(NamedTuple):
+@dataclass(slots=True, init=False)
+class Enrichment:
     """An enrichment that is switched on.
 
     schema_uri: of its configuration; None for what is built in, whose failures name no enrichment.
@@ -177,7 +183,23 @@ class Enrichment(NamedTuple):
     schema_uri: str | None
     state: Any
     enrich: Callable[..., Patch | None]
-    ask: Callable[[Draft, Any], Query | None] | None = None
+    ask: Callable[[Draft, Any], Query | None] | None
+
+    def __init__(
+        self,
+        name: str,
+        identifier: str,
+        schema_uri: str | None,
+        state: Any,
+        enrich: Callable[..., Patch | None],
+        ask: Callable[[Draft, Any], Query | None] | None = None,
+    ) -> None:
+        self.name = name
+        self.identifier = identifier
+        self.schema_uri = schema_uri
+        self.state = state
+        self.enrich = enrich
+        self.ask = ask
 
 
 class EnrichmentRefused(Exception):
