@@ -22,7 +22,7 @@ Path("probe.c").write_text("#include <Python.h>\\nPyMODINIT_FUNC PyInit_probe(vo
 setup(name="probe", ext_modules=[Extension("probe", ["probe.c"])])
 """
 
-#: Without information for debuggers, which takes a third of the time; and a warning of some compiler is no reason to fail.
+#: Without information for debuggers, a third of the compiler's time; a warning of some compiler is no reason to fail.
 _BUILD = """
 import json, sys
 from mypyc.build import mypycify
