@@ -1,7 +1,7 @@
 """Some modules may be compiled to C (`make compile`): the list, and whether what was compiled is still what is written.
 
 Python prefers a compiled module to its source, so a source that changed since must not be overlooked: whatever starts
-asks `refusal` first. That costs a millisecond or two, once.
+asks `refusal` first. That costs a few milliseconds, once.
 """
 
 import hashlib
