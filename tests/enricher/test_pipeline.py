@@ -106,6 +106,22 @@ def test_a_bug_of_who_answers_is_the_asking_events() -> None:
     assert (outcome.refused, outcome.events) == (1, 0), "the request counts, its events were never known"
 
 
+def test_events_go_together_but_few_at_a_time() -> None:
+    """Each takes a hundred times the memory of what it was sent in, and a message may hold a hundred thousand."""
+    taken: list[tuple[str, str]] = []
+
+    def seen(name: str) -> Enrichment:
+        return enrichment(lambda draft, _: taken.append((name, draft.parameters["tna"])))
+
+    names = [f"{payload}.{number}" for payload in range(3) for number in range(15)]
+    sent = [post(*[{**GOOD, "tna": name} for name in names[start : start + 15]]) for start in range(0, 45, 15)]
+    outcome = enrich(*sent, enrichments=[seen("first"), seen("second")])
+    slices = [names[:16], names[16:32], names[32:]]
+    assert taken == [(which, name) for some in slices for which in ("first", "second") for name in some]
+    assert [columns(line.body)["name_tracker"] for line in outcome.enriched] == names
+    assert (outcome.payloads, outcome.events) == (3, 45)
+
+
 def test_answers_that_no_cache_keeps_end_in_the_same_event() -> None:
     """A phase is gone through again for every schema; enrichments are asked once, and nothing is reported twice."""
     asked: list[str] = []
