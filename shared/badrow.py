@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-import ujson
+import msgspec
 
 BadRowType = Literal[
     "size_violation",
@@ -52,15 +52,15 @@ def bad_row(kind: BadRowType, processor: Processor, failure: Any, payload: Any) 
         "schema": f"iglu:com.snowplowanalytics.snowplow.badrows/{kind}/jsonschema/{VERSIONS[kind]}",
         "data": {"processor": processor._asdict(), "failure": failure, "payload": payload},
     }
-    return _compact(document).encode("utf-8", "replace")
+    return _compact(document)
 
 
-def _compact(document: Any) -> str:
-    """ujson takes a quarter of the time, but refuses lone surrogates."""
+def _compact(document: Any) -> bytes:
+    """msgspec takes a twentieth of the time, but refuses lone surrogates and integers beyond 64 bits."""
     try:
-        return ujson.dumps(document, ensure_ascii=False, escape_forward_slashes=False, separators=(",", ":"))
-    except UnicodeError:
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return msgspec.json.encode(document)
+    except (UnicodeError, OverflowError):
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def instant(timestamp_ms: int) -> str:
