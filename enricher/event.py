@@ -49,27 +49,16 @@ class Event:
     contexts_changed: bool
     dropped: bool
 
-    def __init__(
-        self,
-        draft: Draft,
-        sent: Sequence[Violation] = (),
-        errors: Sequence[EnrichmentError] = (),
-        made: Sequence[Violation] = (),
-        infos: Sequence[Entity] = (),
-        side_events: Sequence[Mapping[str, str]] = (),
-        event_changed: bool = False,
-        contexts_changed: bool = False,
-        dropped: bool = False,
-    ) -> None:
+    def __init__(self, draft: Draft) -> None:
         self.draft = draft
-        self.sent = sent
-        self.errors = errors
-        self.made = made
-        self.infos = infos
-        self.side_events = side_events
-        self.event_changed = event_changed
-        self.contexts_changed = contexts_changed
-        self.dropped = dropped
+        self.sent = ()
+        self.errors = ()
+        self.made = ()
+        self.infos = ()
+        self.side_events = ()
+        self.event_changed = False
+        self.contexts_changed = False
+        self.dropped = False
 
     @property
     def failed(self) -> bool:

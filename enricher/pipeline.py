@@ -5,7 +5,7 @@ that a worker drives it with sockets and a test with a dict.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from enricher import attributes
 from enricher.adapters.contract import Limits, Parameters
@@ -60,7 +60,6 @@ class _Underway:
 
 _Questions = Generator[Query, Any, None]
 _Step = Callable[[_Underway, "_Batch"], _Questions | None]
-_Result = TypeVar("_Result")
 
 
 class _Batch:
@@ -168,11 +167,7 @@ class Pipeline:
         batch.outcome.refused += 1
 
     def _adapt(self, payload: _Payload, batch: _Batch) -> _Questions | None:
-        try:
-            self._adapt_now(payload, batch)
-        except UnknownSchema as unknown:
-            return _learn(unknown, batch.schemas, lambda: self._adapt_now(payload, batch))
-        return None
+        return _with_schemas(batch.schemas, lambda: self._adapt_now(payload, batch))
 
     def _adapt_now(self, payload: _Payload, batch: _Batch) -> None:
         adapted = events_of(payload.request, self._limits, batch.schemas)
@@ -199,14 +194,8 @@ class Pipeline:
     # ---- the steps of an event ------------------------------------------------------------------------------------
 
     def _validate(self, one: _Underway, batch: _Batch) -> _Questions | None:
-        try:
-            self._validate_now(one, batch)
-        except UnknownSchema as unknown:
-            return _learn(unknown, batch.schemas, lambda: self._validate_now(one, batch))
-        return None
-
-    def _validate_now(self, one: _Underway, batch: _Batch) -> None:
-        validate(one.event, batch.schemas, self._options.json_depth, self._options.mend)
+        options, schemas = self._options, batch.schemas
+        return _with_schemas(schemas, lambda: validate(one.event, schemas, options.json_depth, options.mend))
 
     def _map(self, one: _Underway, batch: _Batch) -> None:
         draft = one.event.draft
@@ -241,14 +230,8 @@ class Pipeline:
             batch.outcome.dropped += 1
 
     def _check(self, one: _Underway, batch: _Batch) -> _Questions | None:
-        try:
-            self._check_now(one, batch)
-        except UnknownSchema as unknown:
-            return _learn(unknown, batch.schemas, lambda: self._check_now(one, batch))
-        return None
-
-    def _check_now(self, one: _Underway, batch: _Batch) -> None:
-        check(one.event, self._options.lengths, self._options.accept_long, batch.schemas)
+        options, schemas = self._options, batch.schemas
+        return _with_schemas(schemas, lambda: check(one.event, options.lengths, options.accept_long, schemas))
 
     def _sort(self, one: _Underway, batch: _Batch) -> None:
         """Only the first phase that found something is in the bad row; the failed event carries everything."""
@@ -285,15 +268,26 @@ class Pipeline:
             batch.outcome.side += 1
 
 
-def _learn(unknown: UnknownSchema, schemas: Schemas, again: Callable[[], _Result]) -> Generator[Query, Any, _Result]:
+def _with_schemas(schemas: Schemas, call: Callable[[], None]) -> _Questions | None:
+    """Nearly always all that it needs are known, and nothing is asked."""
+    try:
+        call()
+    except UnknownSchema as unknown:
+        return _learn(unknown, schemas, call)
+    return None
+
+
+def _learn(unknown: UnknownSchema, schemas: Schemas, call: Callable[[], None]) -> _Questions:
     """Ask for schemas until the call that missed them succeeds."""
     while True:
         for uri in unknown.uris:
             schemas[uri] = yield Query("schema", uri)
         try:
-            return again()
+            call()
         except UnknownSchema as another:
             unknown = another
+        else:
+            return
 
 
 def _underway(payload: _Payload, index: int, parameters: Parameters) -> _Underway:

@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 
 from enricher import jsontext
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity, Patch, Resources
-from enricher.enrichments.parts.inputs import Column, Inside, criterion, entities_of, matcher
+from enricher.enrichments.parts.inputs import Column, Inside, criterion, entities_of
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.remembered import remembered
+from enricher.selfdescribing import family
 from shared.event import INDEX
 from shared.identity import uuid5
 from shared.schema import SchemaCriterion
@@ -149,7 +150,7 @@ def _inside(target: Inside) -> InsideTarget:
         path = compiled(target.json_path)
     except InvalidPath as error:
         raise EnrichmentRefused(f"PII Configuration: {target.json_path}: {error}") from error
-    return InsideTarget(target.field, target.json_path, matcher(criterion(target.schema_criterion)), path.changed)
+    return InsideTarget(target.field, target.json_path, family(criterion(target.schema_criterion)).has, path.changed)
 
 
 def hasher(function: str, salt: str) -> Hash:

@@ -8,9 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Entity
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.remembered import remembered
+from enricher.selfdescribing import family
 from shared.event import INDEX
-from shared.schema import SchemaCriterion, SchemaKey
+from shared.schema import SchemaCriterion
 
 #: What an event has for an input; MISSING where it has nothing.
 Pick = Callable[[Draft], Any]
@@ -70,11 +70,6 @@ def criterion(text: str) -> SchemaCriterion:
     return SchemaCriterion(names[0], names[1], names[2], *numbers)
 
 
-def matcher(wanted: SchemaCriterion) -> Callable[[str], bool]:
-    """Whether a schema URI is of the family; answers are remembered, since the same URIs come again and again."""
-    return remembered(1_000)(lambda uri: wanted.matches(SchemaKey.parse(uri)))
-
-
 def entities_of(draft: Draft, field: str) -> Sequence[Entity]:
     if field == "unstruct_event":
         return (draft.event,) if draft.event else ()
@@ -114,7 +109,7 @@ def _inside(key: str, inside: Inside) -> Pick:
         path = compiled(inside.json_path)
     except InvalidPath as error:
         raise EnrichmentRefused(f"Error in JSON input [{key}]: {inside.json_path}: {error}") from error
-    matches = matcher(criterion(inside.schema_criterion))
+    matches = family(criterion(inside.schema_criterion)).has
     return lambda draft: _first(entities_of(draft, inside.field), matches, path.find)
 
 

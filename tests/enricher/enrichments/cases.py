@@ -43,11 +43,12 @@ from enricher.enrichments import (
 from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Failure, Patch, Query, Resources
 from enricher.enrichments.loading import choose, configurations, validated
 from enricher.enrichments.parts import rows
-from enricher.enrichments.parts.inputs import MISSING, criterion, matcher
+from enricher.enrichments.parts.inputs import MISSING, criterion
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import HttpQuestion
 from enricher.lookups.memory import Memory
+from enricher.selfdescribing import family
 from shared.event import FIELDS, INDEX
 from tests.enricher.enrichments.drafts import applied, derived, documents, draft, entities
 from tests.vectors import folder
@@ -479,7 +480,7 @@ def _sql(case: Case) -> Outcome:
         if key in given:
             return make()
     if "schemaCriterion" in case.config:
-        matches = matcher(criterion(case.config["schemaCriterion"]))
+        matches = family(criterion(case.config["schemaCriterion"])).has
         return {"data": next(one["data"] for one in given["contexts"] if matches(one["schema"]))}
     if "query" in case.config and "contexts" in case.expected and "rows" not in given:
         table = case.config.get("database", {})
