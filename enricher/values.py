@@ -31,6 +31,7 @@ _DIGIT: Final = r"(?:(?![\U00010000-\U0010ffff])\d)"
 _INTEGER: Final = re.compile(f"[+-]?{_DIGIT}+")
 _DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGIT}+(?:\.{_DIGIT}*)?|\.{_DIGIT}+)(?:[eE][+-]?({_DIGIT}+))?")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_LOWER_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIMENSIONS: Final = re.compile(r"([0-9]+)x([0-9]+)")
 #: Digits beyond which no number of a column can lie; Python refuses to read very long ones.
 _LONGEST_INTEGER: Final = 300
@@ -189,14 +190,16 @@ def boolean(text: str) -> Converted:
 
 
 def uuid(text: str) -> Converted:
-    """Only the canonical form, in any case; the column has it in lower case."""
+    """Only the canonical form, in any case; the column has it in lower case, as nearly all come."""
+    if _LOWER_UUID.fullmatch(text):
+        return text
     return text.lower() if _UUID.fullmatch(text) else _NOT_A_UUID
 
 
 def lenient_uuid(text: str) -> str | None:
     """What java.util.UUID.fromString makes of five groups of any length: `1-1-1-1-1` is a UUID to it."""
-    if _UUID.fullmatch(text):
-        return text.lower()
+    if _LOWER_UUID.fullmatch(text):
+        return text
     groups = text.split("-")
     if len(text) > 36 or len(groups) != 5 or not all(re.fullmatch("[0-9a-fA-F]{1,16}", group) for group in groups):
         return None
