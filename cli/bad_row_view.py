@@ -3,13 +3,15 @@
 import base64
 import binascii
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qsl
 
 from shared.event import FIELDS
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.rawmessage import read
 
 #: Tracker parameters that hold base64 of JSON, and the names of their plain twins.
 ENCODED = {"cx": "co", "ue_px": "ue_pr"}
@@ -114,7 +116,7 @@ def _text(payload: str) -> Any:
     if payload.count("\t") > len(FIELDS) // 2:
         return _event(payload)
     record = _base64(payload)
-    found = list(decode(record)) if record else []
+    found = list(read(record, sys.maxsize)) if record else []
     if found and all(isinstance(part, CollectorPayload) for part in found):
         requests = [_request(part) for part in found if isinstance(part, CollectorPayload)]
         return requests[0] if len(requests) == 1 else requests

@@ -13,6 +13,7 @@ from collector.metrics import Metrics
 from collector.settings import RawSettings
 from shared.badrow import Processor, bad_row, instant
 from shared.identity import Clock, NewId
+from shared.rawmessage import pack
 from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 
 #: Shortest and longest time between two publishes, seconds: each costs as much as several requests. Between them it is
@@ -198,8 +199,11 @@ class GroupCommit:
         yield self._raw_message(chunk, now)
 
     def _raw_message(self, records: list[bytes], now: int) -> Message:
+        method = self._settings.compression
+        body = b"".join(records) if method == "none" else pack(records, method)
+        content_type = "application/x-thrift" if method == "none" else f"application/{method}"
         headers = {"payloads": len(records)}
-        return Message(b"".join(records), self._new_id(), now, "collector-payload", "application/x-thrift", headers)
+        return Message(body, self._new_id(), now, "collector-payload", content_type, headers)
 
     def _bad_message(self, row: bytes, now: int) -> Message:
         # the type stands at a fixed place in the row: "…badrows/<type>/jsonschema/…"

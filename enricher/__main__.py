@@ -129,6 +129,7 @@ def _pipeline_options(options: EnricherSection) -> Options:
         validation.accept_invalid,
         options.failed_events,
         repairer() if validation.repair_json else untouched,
+        options.max_payload_bytes,
     )
 
 

@@ -15,6 +15,7 @@ from enricher.values import format_timestamp
 from enricher.violations import CriterionMismatch, EnrichmentError, Invalid, Violation
 from shared.badrow import BadRowType, Processor, bad_row
 from shared.event import FIELDS
+from shared.rawmessage import TooLarge
 
 #: Part of an oversized text that its bad row quotes.
 _QUOTED: Final = 10
@@ -46,6 +47,17 @@ class BadRows:
             message = {"payloadField": violation.field, "value": violation.value, "expectation": expectation}
         failure = {"timestamp": self.timestamp, "loader": "thrift", "message": message}
         return self._row("collector_payload_format_violation", failure, _base64(record))
+
+    def oversized_payload(self, sent: TooLarge, longest: int) -> BadRow:
+        """A record that is too large once its batch is decompressed; the others of the batch go on."""
+        after = f"after {sent.method.title()} decompression"
+        failure = {
+            "timestamp": self.timestamp,
+            "maximumAllowedSizeBytes": longest,
+            "actualSizeBytes": sent.size,
+            "expectation": f"Collector payload will exceed maximum allowed size of {longest} {after}",
+        }
+        return self._row("size_violation", failure, _base64(sent.record))
 
     def refusal(self, request: Request, messages: Sequence[Message | Violation]) -> BadRow:
         """Nothing of the request could be used."""

@@ -11,7 +11,7 @@ from shared.badrow import Processor
 class Options:
     """max_bytes: of an event's line and of a bad row. accept_long: over-long columns are no failure.
 
-    mend: of JSON texts before they are read.
+    mend: of JSON texts before they are read. longest_payload: bytes of one record in a compressed raw message.
     """
 
     processor: Processor
@@ -21,6 +21,7 @@ class Options:
     accept_long: bool
     emit_failed: bool
     mend: Mend
+    longest_payload: int
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Options:
         accept_long: bool = False,
         emit_failed: bool = True,
         mend: Mend = untouched,
+        longest_payload: int = 10_000_000,
     ) -> None:
         self.processor = processor
         self.max_bytes = max_bytes
@@ -39,3 +41,4 @@ class Options:
         self.accept_long = accept_long
         self.emit_failed = emit_failed
         self.mend = mend
+        self.longest_payload = longest_payload

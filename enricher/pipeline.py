@@ -19,10 +19,10 @@ from enricher.options import Options
 from enricher.outcome import Line, Outcome
 from enricher.request import Request, read
 from enricher.values import fits_warehouse, format_timestamp
-from shared import tsv
+from shared import rawmessage, tsv
 from shared.event import INDEX, WIDTH
 from shared.identity import uuid5
-from shared.payload import CollectorPayload, Damaged, decode
+from shared.rawmessage import TooLarge
 
 #: Payloads, then events, that go through a step together: enough to keep its code near, few enough to stay near too.
 _TOGETHER: Final = 16
@@ -95,8 +95,8 @@ class Pipeline:
         rows = BadRows(self._options.processor, etl_ms, self._options.max_bytes)
         schemas = Schemas(self._cached)
         batch = _Batch(message_id, format_timestamp(etl_ms), schemas, rows, self._steps())
-        payloads: list[CollectorPayload | Damaged] = []
-        for payload in decode(body):
+        payloads: list[rawmessage.Read] = []
+        for payload in rawmessage.read(body, self._options.longest_payload):
             payloads.append(payload)
             if len(payloads) == _TOGETHER:
                 yield from self._together(payloads, batch)
@@ -104,7 +104,7 @@ class Pipeline:
         yield from self._together(payloads, batch)
         return batch.outcome
 
-    def _together(self, sent: list[CollectorPayload | Damaged], batch: _Batch) -> _Questions:
+    def _together(self, sent: list[rawmessage.Read], batch: _Batch) -> _Questions:
         payloads: list[_Payload] = []
         for one in sent:
             try:
@@ -152,9 +152,13 @@ class Pipeline:
 
     # ---- the steps of a payload -----------------------------------------------------------------------------------
 
-    def _read(self, sent: CollectorPayload | Damaged, payloads: list[_Payload], batch: _Batch) -> None:
+    def _read(self, sent: rawmessage.Read, payloads: list[_Payload], batch: _Batch) -> None:
         position = batch.outcome.payloads
         batch.outcome.payloads += 1
+        if isinstance(sent, TooLarge):
+            batch.outcome.bad.append(batch.rows.oversized_payload(sent, self._options.longest_payload))
+            batch.outcome.refused += 1
+            return
         request = read(sent)
         if isinstance(request, list):
             batch.outcome.bad += [batch.rows.format_violation(violation, sent.record) for violation in request]
@@ -162,7 +166,7 @@ class Pipeline:
         else:
             payloads.append(_Payload(request, position))
 
-    def _refuse(self, bug: Exception, sent: CollectorPayload | Damaged, batch: _Batch) -> None:
+    def _refuse(self, bug: Exception, sent: rawmessage.Read, batch: _Batch) -> None:
         batch.outcome.bad.append(batch.rows.generic_error(bug, sent.record))
         batch.outcome.refused += 1
 

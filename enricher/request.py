@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, overload
 from enricher import querystring
 from enricher.values import Refused, lenient_uuid
 from shared.payload import END_OF_BYTES, SCHEMA, CollectorPayload, Damaged
+from shared.rawmessage import Unreadable
 
 _SCHEMA: Final = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")
 _PATH: Final = re.compile(r"/?([^/]+)/([^/]+)/?")
@@ -89,8 +90,10 @@ class Request:
         self.headers = headers
 
 
-def read(payload: CollectorPayload | Damaged) -> Request | list[FormatViolation]:
+def read(payload: CollectorPayload | Damaged | Unreadable) -> Request | list[FormatViolation]:
     """Checks are independent: one record can violate the format in several ways at once."""
+    if isinstance(payload, Unreadable):
+        return [FormatViolation(payload.reason)]
     if isinstance(payload, Damaged):
         return [FormatViolation(f"error deserializing raw event: {END_OF_BYTES}")]
     charset = _charset(payload.encoding)

@@ -60,6 +60,8 @@ class EnricherSection(Section):
     """Also publish events that failed, without their invalid parts, to the failed stream."""
     max_record_bytes: int = Field(default=6_900_000, ge=10_000)
     """Largest event or bad row in bytes; a larger one becomes a `size_violation` bad row that quotes a tenth of it."""
+    max_payload_bytes: int = Field(default=10_000_000, ge=1)
+    """Largest payload of a compressed raw message in bytes; a larger one becomes a `size_violation` bad row."""
     prefetch: int = Field(default=200, ge=1, le=5_000)
     """Raw messages that the enricher holds unacknowledged."""
     held_bytes: int = Field(default=64_000_000, ge=1)

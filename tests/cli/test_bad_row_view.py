@@ -10,6 +10,7 @@ from cli.bad_row_view import application, brief, original, reasons
 from cli.since import since
 from shared.event import FIELDS
 from shared.payload import CollectorPayload, encode
+from shared.rawmessage import Method, pack
 
 WEB_PAGE = {"schema": "iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0", "data": {"id": "x"}}
 
@@ -87,6 +88,13 @@ def test_a_thrift_record_is_opened() -> None:
         assert opened["path"] == "/com.snowplowanalytics.snowplow/tp2"
         assert opened["body"]["data"][0]["co"]["data"] == [WEB_PAGE]
         assert application(opened) == "shop"
+
+
+@pytest.mark.parametrize("method", ["gzip", "zstd"])
+def test_a_compressed_batch_is_opened(method: Method) -> None:
+    records = [encode(CollectorPayload(timestamp=1, path=f"/com.acme/v{number}")) for number in (1, 2)]
+    opened = original({"payload": base64.b64encode(pack(records, method)).decode()})
+    assert [one["path"] for one in opened] == ["/com.acme/v1", "/com.acme/v2"]
 
 
 def test_a_query_string_is_split() -> None:

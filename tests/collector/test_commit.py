@@ -12,14 +12,16 @@ from collector.metrics import Metrics
 from collector.settings import RawSettings
 from collector.state import Fate
 from shared.badrow import Processor
+from shared.payload import CollectorPayload, encode
 from shared.process import Misconfigured
+from shared.rawmessage import Method, method_of, read
 from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 from tests.collector.stream import MemoryPublisher
 
 NOW = 1_700_000_000_000
 
 
-def commit(publisher: Durable, wait_s: float = 5, fate: Fate | None = None, **settings: int) -> GroupCommit:
+def commit(publisher: Durable, wait_s: float = 5, fate: Fate | None = None, **settings: int | str) -> GroupCommit:
     ids = iter(range(1_000_000))
     processor = Processor("evnt-collector", "1.0.0")
     rules = RawSettings.model_validate(settings)
@@ -107,6 +109,19 @@ async def test_messages_are_as_large_as_the_settings_say() -> None:
     assert [message.body for message in publisher.messages("raw")] == [b"a", b"b"]
     await commit(publisher, bytes_per_message=4).add([b"12", b"34", b"56"], [])
     assert [message.body for message in publisher.messages("raw")][2:] == [b"1234", b"56"]
+
+
+@pytest.mark.parametrize("method", ["gzip", "zstd"])
+async def test_messages_are_compressed_where_the_settings_say_so(method: Method) -> None:
+    publisher = MemoryPublisher()
+    records = [encode(CollectorPayload(path="/com.acme/v1", body=100 * str(number))) for number in range(5)]
+    await commit(publisher, compression=method, bytes_per_message=400).add(records, [])
+    messages = publisher.messages("raw")
+    read_again = [one.record for message in messages for one in read(message.body, 1_000)]
+    assert read_again == records
+    assert {method_of(message.body) for message in messages} == {method}
+    assert {message.content_type for message in messages} == {f"application/{method}"}
+    assert [message.headers["payloads"] for message in messages] == [2, 2, 1]
 
 
 async def test_messages_say_what_they_are() -> None:

@@ -26,7 +26,8 @@ def broker_below(tmp_path: Path) -> Iterator[tuple[Pipeline, Node]]:
     (tmp_path / "node").mkdir()
     try:
         with private_node(tmp_path / "node") as node:
-            pipeline = Pipeline(tmp_path, dict(variables(node.address.settings("master"))))
+            compressed = {"EVNT_COLLECTOR__RAW__COMPRESSION": "zstd"}  # what waits in the spool, too
+            pipeline = Pipeline(tmp_path, {**variables(node.address.settings("master")), **compressed})
             try:
                 pipeline.start()
                 yield pipeline, node

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from enricher.limits import AtomicLimits
 from enricher.options import Options
 from enricher.outcome import Outcome
 from shared.event import FIELDS
+from shared.rawmessage import pack
 from tests.enricher.harness import PROCESSOR, Schemas, enrich, post, record, rows
 from tests.vectors import folder
 
@@ -57,6 +59,11 @@ CASES: dict[str, Callable[[], Outcome]] = {
     "empty pixel": lambda: enrich(record(path="/i")),
     "no event in a POST": lambda: enrich(record(path="/com.snowplowanalytics.snowplow/tp2")),
     "body is no JSON": lambda: enrich(post(GOOD, body="{")),
+    "batch of another version": lambda: enrich(zlib.compress(b"\2\1", wbits=31)),
+    "batch without an end": lambda: enrich(pack([record()], "gzip")[:40]),
+    "payload of a batch too large": lambda: enrich(
+        pack([record(body="x" * 20_000)], "zstd"), options=Options(PROCESSOR, longest_payload=20_000)
+    ),
     "body is not self-describing": lambda: enrich(post(GOOD, body="[1, 2]")),
     "body of another schema": lambda: enrich(post(GOOD, body=json.dumps({"schema": URI, "data": 1}))),
     "event without what is required": lambda: enrich(post({"e": "pv"})),
@@ -130,6 +137,23 @@ def test_a_record_is_kept_whole(name: str) -> None:
     }
     (row,) = rows(CASES[name]())
     assert base64.b64decode(row["data"]["payload"]) == originals[name]
+
+
+def test_a_batch_that_is_none_is_kept_whole() -> None:
+    (versions,) = rows(CASES["batch of another version"]())
+    failure = {"error": "Unsupported versions in compressed record header: 2, 1"}
+    assert versions["data"]["failure"]["message"] == failure
+    (end,) = rows(CASES["batch without an end"]())
+    assert end["data"]["failure"]["message"] == {"error": "corrupt compressed payload"}
+    assert base64.b64decode(end["data"]["payload"]) == pack([record()], "gzip")[:40]
+
+
+def test_a_payload_too_large_is_kept_with_its_batch() -> None:
+    (row,) = rows(CASES["payload of a batch too large"]())
+    expectation = "Collector payload will exceed maximum allowed size of 20000 after Zstd decompression"
+    assert row["data"]["failure"]["expectation"] == expectation
+    assert row["data"]["failure"]["actualSizeBytes"] == len(record(body="x" * 20_000))
+    assert base64.b64decode(row["data"]["payload"]) == pack([record(body="x" * 20_000)], "zstd")
 
 
 def test_a_refused_request_is_kept_whole() -> None:

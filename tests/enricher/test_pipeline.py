@@ -1,6 +1,7 @@
 """The pipeline as a whole: golden cases, and what holds for any input."""
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from enricher.outcome import Outcome
 from enricher.pipeline import Pipeline
 from shared.event import FIELDS, INDEX, WIDTH
 from shared.payload import decode as payloads
+from shared.rawmessage import Method, pack
 from shared.tsv import decode
 from tests.enricher.harness import ETL_MS, MESSAGE_ID, PROCESSOR, Schemas, columns, enrich, post, record, rows, run
 from tests.enricher.peer import transform
@@ -93,6 +95,23 @@ def test_a_bug_costs_one_event() -> None:
 def test_a_broken_tail_costs_the_tail() -> None:
     outcome = enrich(post(GOOD), record(querystring="e=pv"), record()[:-10])
     assert (len(outcome.enriched), len(outcome.bad), outcome.payloads) == (2, 1, 3)
+
+
+@pytest.mark.parametrize("method", ["gzip", "zstd"])
+def test_a_compressed_batch_becomes_what_its_payloads_become(method: Method) -> None:
+    sent = [post(GOOD, GOOD), record(querystring="e=pv"), record(path="/a/b/c"), post({**GOOD, "vid": "x"})] * 10
+    plain, packed = enrich(*sent), enrich(pack(sent, method))
+    assert plain == packed
+    assert (packed.payloads, packed.events, len(packed.enriched), len(packed.bad)) == (40, 40, 30, 20)
+
+
+def test_a_broken_batch_costs_what_could_not_be_read() -> None:
+    large = post(GOOD, headers=["x" * 3_000])
+    outcome = enrich(pack([post(GOOD), large, post(GOOD)], "gzip"), options=Options(PROCESSOR, longest_payload=3_000))
+    assert (len(outcome.enriched), [row.type for row in outcome.bad]) == (2, ["size_violation"])
+    outcome = enrich(zlib.compress(b"\1\1" + len(large).to_bytes(4, "big") + large + b"\0\0", wbits=31))
+    assert (len(outcome.enriched), outcome.payloads) == (1, 2)
+    assert [row.type for row in outcome.bad] == ["collector_payload_format_violation"]
 
 
 def test_a_bug_of_who_answers_is_the_asking_events() -> None:

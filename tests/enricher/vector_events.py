@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from enricher.limits import AtomicLimits
 from enricher.options import Options
 from enricher.outcome import Outcome
 from shared.event import INDEX
+from shared.rawmessage import pack, read
 from tests.enricher.harness import ETL_MS, PROCESSOR, Schemas, columns, enrich, record, rows
 from tests.enricher.stand_ins import stand_ins
 from tests.enricher.vector_rows import SOME_ID, expect_badrow, expect_column, expect_failed
@@ -28,7 +30,7 @@ SCHEMAS = Schemas(fixtures())
 
 # ---- whole events -------------------------------------------------------------------------------------------------
 
-_CONFIG = frozenset(("atomicFieldsLimits", "acceptInvalid", "emitFailed", "tryBase64Decoding"))
+_CONFIG = frozenset(("atomicFieldsLimits", "acceptInvalid", "emitFailed", "tryBase64Decoding", "maxBytesSinglePayload"))
 
 
 def _options(config: Mapping[str, Any]) -> Options:
@@ -39,6 +41,7 @@ def _options(config: Mapping[str, Any]) -> Options:
         lengths=limits,
         accept_long=config.get("acceptInvalid", False),
         emit_failed=config.get("emitFailed", True),
+        longest_payload=config.get("maxBytesSinglePayload", 10_000_000),
     )
 
 
@@ -105,7 +108,25 @@ def _records(given: Mapping[str, Any]) -> list[bytes]:
     if "records" not in collector:
         one = _record(collector, parameters)
         return [base64.b64encode(one) if given.get("record_base64") else one]
-    return [_told(told, collector) for told in collector["records"]]
+    return [_batch(told, collector) or _told(told, collector) for told in collector["records"]]
+
+
+_COUNTS = {name: number for number, name in enumerate(["no", "one", "two", "three", "four", "five"])}
+
+
+def _batch(told: str, collector: Mapping[str, Any]) -> bytes | None:
+    """A compressed message that a vector only describes."""
+    match = re.fullmatch(
+        r"(gzip|zstd) (?:batch )?(?:with|of) (\w+)(?: (\d+)-byte)? (?:payload|page view|record)s?", told
+    )
+    if match is None:
+        return None
+    count = _COUNTS[match[2]] if match[2] in _COUNTS else int(match[2])
+    one = _record(collector, None if match[3] else {"e": "pv"})
+    if match[3]:
+        one = _record({**collector, "headers": ["x" * (int(match[3]) - len(one) - 4)]}, None)
+        assert len(one) == int(match[3])
+    return pack([one] * count, "gzip" if match[1] == "gzip" else "zstd")
 
 
 def _told(told: str, collector: Mapping[str, Any]) -> bytes:
@@ -127,6 +148,7 @@ def _expect(row: Vector, outcome: Outcome) -> None:
     expected = row.get("expected", row.get("error", {}))
     if "badrow" in expected:
         expect_badrow(row["flavor"], outcome, expected)
+        _expect_oversized(row, outcome, expected)
     elif "outputs" not in expected:
         assert len(outcome.bad) == expected.get("bad", 0), rows(outcome)
     counts = {"raw": outcome.payloads, "good": len(outcome.enriched), "dropped": outcome.dropped}
@@ -144,6 +166,24 @@ def _expect(row: Vector, outcome: Outcome) -> None:
         (line,) = outcome.enriched
         for name, value in named.items():
             expect_column(name, columns(line.body), value)
+
+
+_OVERSIZED = ("maximumAllowedSizeBytes", "actualSizeBytes", "expectation")
+
+
+def _expect_oversized(row: Vector, outcome: Outcome, expected: Mapping[str, Any]) -> None:
+    """What a size violation says, where a vector asks; of some it only tells what they are."""
+    told: dict[str, Any] = {}
+    if "payload" in expected or "actualSizeBytes" in expected:
+        (message,) = _records(row["input"])
+        payload = next(read(message, sys.maxsize))
+        told["base64 of the whole compressed record"] = base64.b64encode(message).decode()
+        told["size of the uncompressed thrift payload"] = len(payload.record)
+    for bad in rows(outcome):
+        data = bad["data"]
+        for name, found in {**data["failure"], "payload": data["payload"]}.items():
+            if name in expected and (name == "payload" or name in _OVERSIZED):
+                assert found == told.get(expected[name], expected[name]), name
 
 
 def _collector_version(row: Vector) -> None:
@@ -168,7 +208,7 @@ _EXPECTED = " ".join(
         "badrow badrow_messages count messages message_shape failed_event",
     )
 )
-_ERROR = "badrow count messages message_shape step payload.enriched.derived_contexts"
+_ERROR = f"badrow count messages message_shape step payload.enriched.derived_contexts payload {' '.join(_OVERSIZED)}"
 CHECKS: dict[str, Check] = {
     "e2e": Check(end_to_end, _GIVEN, _EXPECTED, _ERROR),
     "enrich": Check(enriched, _GIVEN, _EXPECTED, _ERROR),
