@@ -1,6 +1,7 @@
 """The collector against an aiohttp handler that only reads the body and answers `ok`, one core each.
 
-Events are answered after the confirm: on RabbitMQ (a private node on the generator's core) and on the embedded stream.
+Events are answered after the confirm: on RabbitMQ (a private node on the generator's core), as it comes and compressed,
+and on the embedded stream.
 Rates that count are events per second of processor time, user and system, of the server: on a core of its own that is
 what it can take, and on a shared one it is all that can be compared. What came over the wire is printed beside it.
 """
@@ -60,14 +61,16 @@ def main() -> None:
     cases = {"1-event POST": (_posts(1), 1), "10-event POST": (_posts(10), 10), "GET /i": (_gets(), 1)}
     unit = unit_s()
     with _serving("bare handler", ["-m", "benchmarks.collector", "bare"], {}) as bare:
-        for name, opened in (("embedded stream", _embedded), ("RabbitMQ", broker)):
+        for name, (opened, measured) in _STREAMS.items():
             try:
                 with opened() as variables, _serving(name, ["-m", "collector"], variables) as server:
-                    for case, (requests, events) in cases.items():
+                    for case in measured:
+                        requests, events = cases[case]
                         load = _compare(server, bare, case, requests, events, unit)
                         _compare_latency(server, bare, case, requests, load)
-                        _confirms(variables, len(requests[0]), load)
-                    _memory(server, cases["1-event POST"][0])
+                        if opened is not _compressed:
+                            _confirms(variables, len(requests[0]), load)
+                    _memory(server, cases[measured[0]][0])
             except BrokerAbsent as error:
                 print(f"{name}: not measured: {error}")
 
@@ -225,6 +228,20 @@ def _wait(port: int) -> None:
 def _embedded() -> Iterator[Mapping[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         yield {"EVNT_DATA_DIR": folder, "EVNT_INGEST__MODE": "direct"}
+
+
+@contextmanager
+def _compressed() -> Iterator[Mapping[str, str]]:
+    with broker() as variables:
+        yield {**variables, "EVNT_COLLECTOR__RAW__COMPRESSION": "zstd"}
+
+
+#: Name of the server → its stream, and the cases that it is measured with.
+_STREAMS = {
+    "embedded stream": (_embedded, tuple(TARGETS)),
+    "RabbitMQ": (broker, tuple(TARGETS)),
+    "RabbitMQ, zstd": (_compressed, ("10-event POST",)),
+}
 
 
 async def _bare(port: int) -> None:

@@ -174,8 +174,8 @@ class RawSettings(Section):
     bytes_per_message: int = 1_000_000
     """A message is closed when it has this many bytes."""
     compression: Literal["none", "gzip", "zstd"] = "none"
-    """Compress messages, in the format that Snowplow's Enrich 6 reads too: a fifth of the bytes for the broker's network
-    and disk, fewer the more requests a message has. zstd takes a fifth of gzip's time."""
+    """Compress messages, in the format that Snowplow's Enrich 6 reads too: a fifth of the bytes for the broker, less
+    where a message has many requests. zstd takes a fifth of gzip's time."""
     publish_timeout_ms: int = 3_000
     """Events that the transport did not confirm after this time are spooled; browsers wait about five seconds."""
     in_flight_max_bytes: int = 500_000_000
