@@ -1,7 +1,7 @@
 """The application: everything that is not a tracker's request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from typing import Any
 
 import aiohttp_cors
@@ -29,18 +29,18 @@ def application(
     """
     limit_s = settings.collector.timeouts.response_seconds
     compress = _compressed(settings.performance)
-    app = web.Application(middlewares=[_preflights(origins), _refusals, compress, _in_time(limit_s)])
+    bridged: set[Handler] = set()
+    app = web.Application(middlewares=[_preflights(origins, bridged), _refusals, compress, _in_time(limit_s)])
     pages.add_to(app.router)
     if not settings.collector.enable_default_redirect:
         app.router.add_route("*", "/r/{any}", _redirects_disabled)
-    app.router.add_routes(bridges)
-    shared = [*app.router.add_routes(features), *_tracker_routes(app.router)]
+    bridged.update(route.handler for route in app.router.add_routes(bridges))
     cors: Any = aiohttp_cors
     config = cors.setup(app, defaults=origins.resource_options())
-    for route in shared:
+    for route in app.router.add_routes(features):
         if not isinstance(route.resource, web.StaticResource):
             config.add(route)
-    app.router.add_route("OPTIONS", "/{any:.*}", _no_preflight)
+    app.router.add_route("OPTIONS", "/{any:.*}", _preflight)
     app.router.add_route("*", "/{any:.*}", _not_found)
 
     async def finish(_request: web.Request, response: web.StreamResponse) -> None:
@@ -54,12 +54,6 @@ def application(
     return app
 
 
-def _tracker_routes(router: web.UrlDispatcher) -> list[web.AbstractRoute]:
-    """Paths of trackers, for their preflights only: the requests themselves are served before they come here."""
-    resources = [router.add_resource(path) for path in ("/{vendor}/{version}", "/{one}")]
-    return [resource.add_route(method, _not_found) for resource in resources for method in ("GET", "HEAD", "POST")]
-
-
 async def _not_found(_request: web.Request) -> web.Response:
     return text(404, NOT_FOUND)
 
@@ -68,20 +62,20 @@ async def _redirects_disabled(_request: web.Request) -> web.Response:
     return text(404, "redirects disabled")
 
 
-async def _no_preflight(_request: web.Request) -> web.Response:
-    """An OPTIONS request without the headers of a preflight, or for a path of nobody."""
+async def _preflight(_request: web.Request) -> web.Response:
+    """Of a tracker, or for a path of nobody."""
     return web.Response()
 
 
-def _preflights(origins: Origins) -> Any:
+def _preflights(origins: Origins, bridged: Container[Handler]) -> Any:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """aiohttp-cors judges; the answer is 200 either way and says what is allowed, as collectors do."""
-        if request.method != "OPTIONS":
+        """The answer is 200 whatever aiohttp-cors finds, and says what is allowed, as collectors do."""
+        if request.method != "OPTIONS" or request.match_info.handler in bridged:
             return await handler(request)
         try:
             response = await handler(request)
-        except web.HTTPForbidden:
+        except (web.HTTPForbidden, web.HTTPNotFound):  # the latter for `OPTIONS *`
             response = web.Response()
         if response.status == 200:
             response.headers.pop("Access-Control-Allow-Methods", None)  # what trackers use is allowed to everybody
@@ -99,6 +93,10 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         response = web.Response(status=refusal.status)
         response.force_close()
         return response
+    except web.HTTPNotFound:
+        if request.method == "OPTIONS":
+            raise
+        return text(404, NOT_FOUND)
 
 
 #: Answers below this size are not worth compressing.

@@ -31,8 +31,9 @@ class Bridges:
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """The routes of what is switched on."""
         if self._bridges.analytics_js:
-            yield web.post("/com.segment/v1/{letter}", self.analytics_js)
-            yield web.route("*", "/com.segment/v1/{letter}", self._other_analytics_js)
+            letters = "".join(analytics_js.CALLS)
+            yield web.post(f"/com.segment/v1/{{letter:[{letters}]}}", self.analytics_js)
+            yield web.route("*", f"/com.segment/v1/{{letter:(?![{letters}]$)[^/]+}}", self._no_call)
         if self._bridges.amplitude:
             for name in ("httpapi", "batch"):
                 yield web.post(f"/com.amplitude/2/{name}", self.amplitude)
@@ -40,8 +41,6 @@ class Bridges:
 
     async def analytics_js(self, request: web.Request) -> web.StreamResponse:
         letter = request.match_info["letter"]
-        if letter not in analytics_js.CALLS:
-            return web.Response(status=400)
         hit, text = await self._read(request)
 
         def bodies(network_userid: str) -> list[bytes]:
@@ -54,8 +53,8 @@ class Bridges:
             return web.Response(status=400)
         return _response(answer, {"success": True}, answer.headers)
 
-    async def _other_analytics_js(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(status=404 if request.match_info["letter"] in analytics_js.CALLS else 400)
+    async def _no_call(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(status=400)
 
     async def amplitude(self, request: web.Request) -> web.StreamResponse:
         if self._forbidden(request):

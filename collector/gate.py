@@ -35,9 +35,10 @@ class Gate:
         return None
 
     def _came_by_https(self, forwarded: str, secure: bool) -> bool:
-        if secure or not self._proxied:
+        """Of several proxies the first to have said something met the client; what is not HTTP is not sent away."""
+        if secure or not self._proxied or not forwarded:
             return secure
-        return forwarded.strip().lower() == "https"
+        return forwarded.partition(",")[0].strip().lower() != "http"
 
 
 def _name(host: str) -> str:

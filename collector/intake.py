@@ -31,7 +31,10 @@ class Refused(Exception):
 
 
 class Intake:
-    """Takes what is recorded, of trackers and of bridged libraries."""
+    """Takes what is recorded, of trackers and of bridged libraries.
+
+    most_body_bytes: bytes of a body above which it is not kept whole.
+    """
 
     def __init__(
         self, settings: Settings, tracking: Tracking, commit: GroupCommit, clock: Clock, metrics: Metrics
@@ -40,13 +43,11 @@ class Intake:
         self._commit = commit
         self._clock = clock
         self._metrics = metrics
-        self._limits = settings.collector.limits
+        self._drop_bytes = settings.collector.limits.drop_payload_bytes
         self._body_seconds = settings.collector.timeouts.body_seconds
-
-    @property
-    def max_payload_bytes(self) -> int:
-        """Bytes of a body above which it is not kept whole."""
-        return self._limits.max_payload_bytes
+        limits = settings.collector.limits
+        # what is a record as it is is one, whatever the bound of what is split
+        self.most_body_bytes = max(limits.max_payload_bytes, limits.max_record_bytes)
 
     def hit(self, request: web.BaseRequest, query: bytes | None) -> Hit:
         """The request as a value, its body not read yet."""
@@ -62,7 +63,7 @@ class Intake:
 
     def read_at_once(self, content: StreamReader, hit: Hit) -> bool:
         """Fill in the body, if all of it has come already. Raises Refused."""
-        body = bodies.at_once(content, self._limits.max_payload_bytes)
+        body = bodies.at_once(content, self.most_body_bytes)
         if body is None:
             return False
         self._fill(hit, body)
@@ -73,7 +74,7 @@ class Intake:
         if hit.named.get(b"expect", b"").lower() == b"100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
-            body = await bodies.read(request.content, self._limits.max_payload_bytes, self._body_seconds)
+            body = await bodies.read(request.content, self.most_body_bytes, self._body_seconds)
         except TimeoutError as error:
             self._metrics.cut_off += 1
             raise Refused(408) from error
@@ -130,12 +131,11 @@ class Intake:
     def _fill(self, hit: Hit, body: bodies.Body) -> None:
         size = len(body.data) + body.unread
         self._metrics.received_bytes += size
-        most = self._limits.drop_payload_bytes
-        if most is not None and size > most:
+        if self._drop_bytes is not None and size > self._drop_bytes:
             raise Refused(413)
         encoding = hit.named.get(b"content-encoding")
         if encoding is not None:
-            body = bodies.inflated(body, encoding, self._limits.max_payload_bytes)
+            body = bodies.inflated(body, encoding, self.most_body_bytes)
         hit.body, hit.unread, hit.damage = body.data, body.unread, body.damage
 
 

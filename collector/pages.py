@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from collector.settings import CrossDomainSettings, RootResponseSettings, Settings
 from collector.state import State
@@ -68,9 +69,10 @@ class Pages:
     async def root(self, _request: web.Request) -> web.Response:
         """What the operator set, else a summary of the health."""
         if self._root.enabled:
-            return web.Response(
-                status=self._root.status_code, headers=self._root.headers, body=self._root.body.encode()
-            )
+            headers = CIMultiDict(self._root.headers)
+            if self._root.body:  # a browser saves what nobody says is a text
+                headers.setdefault("Content-Type", "text/plain; charset=UTF-8")
+            return web.Response(status=self._root.status_code, headers=headers, body=self._root.body.encode())
         healthy = self._healthy()
         mode = self._settings.ingest.mode
         body = {

@@ -6,11 +6,8 @@ from functools import lru_cache
 
 from collector import cookies
 from collector.address import UNKNOWN, ClientAddress
-from collector.hit import ADDRESS_HEADERS, Header, Hit
+from collector.hit import Header, Hit
 from shared.payload import Encoder
-
-#: Headers that would tell who an anonymous visitor is.
-_PERSONAL = ADDRESS_HEADERS | {b"cookie"}
 
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s\";,]+)", re.IGNORECASE)
 #: Bytes of a content type that is looked at.
@@ -25,6 +22,8 @@ class Recorder:
     def __init__(self, encoder: Encoder, addresses: ClientAddress) -> None:
         self._encoder = encoder
         self._addresses = addresses
+        # headers that would tell who an anonymous visitor is
+        self._personal = addresses.telling | {b"cookie"}
 
     def record(self, hit: Hit, path: bytes, network_userid: str, now_ms: int) -> bytes:
         """One struct, under the path that the custom paths map to."""
@@ -47,15 +46,15 @@ class Recorder:
 
     def address(self, hit: Hit) -> bytes:
         """The client's address, unless it asks to be anonymous."""
-        return UNKNOWN if hit.anonymous else self._addresses.find(hit.named, hit.peer)
+        return UNKNOWN if hit.anonymous else self._addresses.find(hit)
 
     def header_lines(self, hit: Hit, content_type: bytes | None) -> list[bytes]:
         """`Name: value` in order of arrival, then the bare content type, where the enricher looks for it."""
         headers = hit.headers
         if hit.anonymous:
-            headers = [header for header in headers if header[0].lower() not in _PERSONAL]
+            headers = [header for header in headers if header[0].lower() not in self._personal]
         elif not self._addresses.keeps_headers:
-            headers = [kept for header in headers if (kept := self._addresses.kept(header)) is not None]
+            headers = self._addresses.kept(headers)
         lines = list(map(b": ".join, headers))
         cookie = hit.named.get(b"cookie")
         if cookie is not None and ((b"Cookie", cookie) not in headers or cookies.clean(cookie) != cookie):

@@ -13,6 +13,8 @@ ANYWHERE = "*"
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 _UNWRITABLE = re.compile(r"[^!-~]+")
 
+_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)")
+
 
 class Redirects:
     """Targets of `/r/…?u=<url>`; only hosts that the operator lists."""
@@ -50,17 +52,24 @@ def _writable(target: str) -> str:
 
 def bounce_location(target: str, name: str) -> str:
     """The request's own address with the parameter that marks the second attempt."""
-    separator = "&" if "?" in target else "?"
+    separator = "" if target.endswith(("?", "&")) else "&" if "?" in target else "?"
     return f"{target}{separator}{name}=true"
 
 
+def _authority(target: str) -> tuple[str | None, str]:
+    """Host and port of an absolute request target, and what follows them."""
+    absolute = _ABSOLUTE.match(target)
+    return (absolute[1], target[absolute.end() :]) if absolute else (None, target)
+
+
 def own_address(hit: Hit, protocol_header: str | None) -> str:
-    """What to bounce to: the request target, absolute only when a proxy tells the scheme the client used."""
-    target = hit.target
-    relative = target if target.startswith("/") and not target.startswith("//") else "/" + target.lstrip("/")
-    host = hit.named.get(b"host")
-    if protocol_header is None or host is None:
-        return relative
+    """What to bounce to: the request target, with a scheme only when a proxy tells which one the client used."""
+    authority, path = _authority(hit.target.partition("#")[0])
+    if protocol_header is None:
+        return path if authority is None else f"//{authority}{path}"
+    authority = authority or hit.named.get(b"host", b"").decode("latin-1")
+    if not authority:
+        return path
     said = hit.named.get(protocol_header.lower().encode(), b"").decode("latin-1").lower()
     scheme = said if said in ("http", "https") else ("https" if hit.secure else "http")
-    return f"{scheme}://{host.decode('latin-1')}{relative}"
+    return f"{scheme}://{authority}{path}"

@@ -40,7 +40,7 @@ class SecuritySettings(Section):
     enable_https_redirect: bool = False
     """Redirect plain HTTP to HTTPS, and send `Strict-Transport-Security`; behind a proxy see `trust_proxy_headers`."""
     trust_proxy_headers: bool = True
-    """With the redirect: `X-Forwarded-Proto` of your proxy says how the client came."""
+    """With the redirect: `X-Forwarded-Proto` of your proxy says how the client came; what is not `http` is served."""
     cors_allowed_origins: tuple[str, ...] = ("*",)
     """Origins whose pages may read answers, such as `https://shop.example.com`; `*` alone allows any."""
     cors_allow_credentials: bool = True

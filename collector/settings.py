@@ -126,7 +126,8 @@ class CorsSettings(Section):
 
 class ClientIpSettings(Section):
     headers: tuple[str, ...] = ("X-Forwarded-For",)
-    """Headers that may carry the client's address, first one wins; trust only what your proxy sets or replaces."""
+    """Headers that may carry the client's address, first one wins; trust only what your proxy sets or replaces. Unless
+    `X-Forwarded-For` is the first, it and `Forwarded` are not recorded: enrichers would take the address from them."""
     trusted_hops: int | None = Field(default=None, ge=0)
     """Proxies of yours that append to the header: the address is taken that many places from the right, and what a
     client wrote further left is not kept. 0: no proxy, headers are ignored. null: the first address, as the Scala
@@ -137,7 +138,8 @@ class LimitSettings(Section):
     max_record_bytes: int = Field(default=1_000_000, ge=1)
     """A payload of this size or more is split by events; what can't be split becomes a `size_violation` bad row."""
     max_payload_bytes: int = Field(default=8_388_608, ge=1)
-    """A payload above this size, inflated if it came compressed, becomes a `size_violation` bad row unread."""
+    """A payload above this size, inflated if it came compressed, is not split but becomes a `size_violation` bad row;
+    one below `max_record_bytes` is recorded whatever this says."""
     drop_payload_bytes: int | None = None
     """A request body above this size is answered 413, which trackers retry for ever; null: 200, and the bad row."""
     max_request_line_bytes: int = 65_536

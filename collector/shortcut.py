@@ -42,7 +42,7 @@ class Shortcut:
 
     def __init__(self, routes: Routes, intake: Intake, metrics: Metrics, renderer: Renderer, report: Report) -> None:
         self._routes = routes
-        self._most = min(IN_THREAD - 1, intake.max_payload_bytes)
+        self._most = min(IN_THREAD - 1, intake.most_body_bytes)
         self.intake = intake
         self.metrics = metrics
         self.renderer = renderer

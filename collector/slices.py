@@ -4,6 +4,14 @@ import json
 import re
 from typing import Any, NoReturn
 
+from shared.jawn import complaint
+
+#: Digits of an integer that is read as one; Python refuses to read very long ones, and only their text is needed.
+_LONGEST_INTEGER = 4_000
+
+#: Characters up to which a fault is looked for a second time, for its words: that is slow.
+_WORTH_WORDS = 10_000
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+', re.DOTALL)
 
 
@@ -15,15 +23,28 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
 
 
 def parse(text: str) -> Any:
     """The document's value. Raises NotJson, also for what is nested too deep to read."""
     try:
         return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise NotJson(_words(text, error)) from error
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
+
+
+def _words(text: str, error: json.JSONDecodeError) -> str:
+    """As the parser of the Scala collectors would say it, where that is quickly found out."""
+    if error.msg.startswith("Unterminated string"):
+        return "exhausted input"
+    return (complaint(text) if error.pos <= _WORTH_WORDS else None) or str(error)
 
 
 def compact(text: str) -> str:

@@ -97,7 +97,7 @@ def _envelope(body: str | None) -> tuple[str, str]:
 
 def _not_self_describing(document: object) -> str | None:
     if not isinstance(document, dict) or not isinstance(schema := document.get("schema"), str):
-        return "Invalid Iglu URI: null, code: INVALID_IGLUURI"
+        return "no schema, code: INVALID_DATA_PAYLOAD"
     try:
         SchemaKey.parse(schema)
     except InvalidIgluUri as error:

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
-from enricher.jawn import complaint
 from enricher.literal import Number
+from shared.jawn import complaint
 
 TOO_DEEP: Final = "invalid json: maximum allowed JSON depth exceeded"
 

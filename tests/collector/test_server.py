@@ -141,6 +141,16 @@ async def test_oversized_bodies_are_answered_200_and_told_of() -> None:
         assert not running.publisher.payloads()
 
 
+async def test_what_is_a_record_as_it_is_is_recorded_whatever_the_bound_of_what_is_split() -> None:
+    async with collector(plain(limits={"max_payload_bytes": 2_000, "max_record_bytes": 10_000})) as running:
+        for size, kept in ((3_000, 1), (300_000, 1)):
+            answer = await exchange(running.port, post(b"x" * size))
+            assert answer
+            assert (answer.status, len(running.publisher.payloads())) == (200, kept)
+        (row,) = running.publisher.messages("bad")
+        assert json.loads(row.body)["data"]["failure"]["maximumAllowedSizeBytes"] == 2_000
+
+
 async def test_bodies_above_the_limit_for_dropping_are_413() -> None:
     async with collector(plain(limits={"drop_payload_bytes": 1_002})) as running:
         for size, status in ((1_002, 200), (1_003, 413)):
@@ -229,10 +239,11 @@ async def test_foreign_hosts_and_plain_http_are_turned_away() -> None:
         posted = await exchange(running.port, post(b"x"))
         assert posted
         assert posted.status == 308
-        secure = await exchange(running.port, head + b"https\r\n\r\n")
-        assert secure
-        assert secure.status == 200
-        assert len(running.publisher.payloads()) == 1
+        for said, status in ((b"https", 200), (b"https, http", 200), (b"wss", 200), (b"http, https", 301)):
+            answer = await exchange(running.port, head + said + b"\r\n\r\n")
+            assert answer
+            assert answer.status == status
+        assert len(running.publisher.payloads()) == 3
 
 
 async def test_methods_that_somebody_makes_up_are_counted_as_one() -> None:
@@ -257,6 +268,27 @@ async def test_only_listed_origins_may_read_answers() -> None:
                 assert answer.status == 200
                 assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
                 assert "Origin" in answer.headers["vary"]
+
+
+async def test_what_is_nobodys_is_one_404_that_no_page_may_read() -> None:
+    async with collector(plain()) as running:
+        for method, path in (("GET", "/something"), ("POST", "/i"), ("CONNECT", "x:80"), ("PUT", "/i")):
+            data = f"{method} {path} HTTP/1.1\r\nHost: x\r\nOrigin: https://shop.example.com\r\n\r\n".encode()
+            answer = await exchange(running.port, data)
+            assert answer
+            assert (answer.status, answer.body) == (404, b"404 not found")
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+        anything = await exchange(running.port, b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert anything
+        assert (anything.status, anything.headers["access-control-max-age"]) == (200, "3600")
+
+
+async def test_the_root_says_what_is_set_as_text() -> None:
+    root = {"enabled": True, "status_code": 200, "body": "hello"}
+    for headers, kind in (({}, "text/plain; charset=UTF-8"), ({"content-type": "text/html"}, "text/html")):
+        async with collector(plain(root_response={**root, "headers": headers})) as running:
+            status, said, body = await get(running, "/")
+            assert (status, said["Content-Type"], body) == (200, kind, b"hello")
 
 
 async def test_a_browsers_preflight_is_answered_as_collectors_do() -> None:

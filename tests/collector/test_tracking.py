@@ -87,6 +87,11 @@ def test_nothing_that_tells_who_it_is_is_recorded_of_the_anonymous() -> None:
     assert b"192.0.2.9" not in outcome.good[0]
 
 
+def test_an_operators_own_address_header_is_not_recorded_of_the_anonymous_either() -> None:
+    outcome = serve([("X-Client", "198.51.100.7"), ("SP-Anonymous", "*")], client_ip={"headers": ["X-Client"]})
+    assert payload(outcome).headers == ["SP-Anonymous: *"]
+
+
 # ---- addresses --------------------------------------------------------------------------------------------------
 
 
@@ -133,10 +138,29 @@ def test_with_a_number_of_hops_what_a_client_made_up_counts_for_nothing(
     assert found.headers == [one for one in (line, "Accept: */*") if one]
 
 
+@pytest.mark.parametrize(
+    ("hops", "address", "line"),
+    [
+        (1, "10.0.0.1", "x-forwarded-for: 10.0.0.1"),
+        (2, "198.51.100.7", "x-forwarded-for: 198.51.100.7, 10.0.0.1"),
+    ],
+)
+def test_hops_are_counted_over_all_headers_of_the_name(hops: int, address: str, line: str) -> None:
+    """A proxy may add a header of its own behind the client's instead of adding to it."""
+    headers = [("x-forwarded-for", "6.6.6.6, 198.51.100.7"), ("Accept", "*/*"), ("X-Forwarded-For", "10.0.0.1")]
+    found = payload(serve(headers, client_ip={"trusted_hops": hops}))
+    assert (found.ip_address, found.headers) == (address, [line, "Accept: */*"])
+    own = [("X-Client", "6.6.6.6"), ("X-Client", "198.51.100.7")]
+    found = payload(serve(own, client_ip={"headers": ["X-Client"], "trusted_hops": 1}))
+    assert (found.ip_address, found.headers) == ("198.51.100.7", ["X-Client: 198.51.100.7"])
+
+
 def test_the_headers_that_tell_the_address_are_the_operators_choice() -> None:
-    headers = [("CF-Connecting-IP", "198.51.100.7"), ("X-Forwarded-For", "6.6.6.6")]
+    """Enrichers believe X-Forwarded-For and Forwarded more than the address that was recorded."""
+    headers = [("CF-Connecting-IP", "198.51.100.7"), ("X-Forwarded-For", "6.6.6.6"), ("Forwarded", "for=6.6.6.6")]
     rules = {"headers": ["CF-Connecting-IP"]}
-    assert payload(serve(headers, client_ip=rules)).ip_address == "198.51.100.7"
+    found = payload(serve(headers, client_ip=rules))
+    assert (found.ip_address, found.headers) == ("198.51.100.7", ["CF-Connecting-IP: 198.51.100.7"])
     trusted = payload(serve(headers, client_ip={**rules, "trusted_hops": 1}))
     assert trusted.headers == ["CF-Connecting-IP: 198.51.100.7"]
 
@@ -216,18 +240,43 @@ def test_targets_go_out_as_they_came() -> None:
     assert target == "https://Example.com:8080/a%3Db?q=sch%C3%B6n%20+"
 
 
+# ---- bounces ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "forwarded", "expected"),
+    [
+        ("/i?e=pv", None, "/i?e=pv&n3pc=true"),
+        ("/i", None, "/i?n3pc=true"),
+        ("/i?", None, "/i?n3pc=true"),
+        ("/i?e=pv#top", None, "/i?e=pv&n3pc=true"),
+        ("http://c.example.com:81/i?e=pv", None, "//c.example.com:81/i?e=pv&n3pc=true"),
+        ("http://c.example.com/i", "HTTPS", "https://c.example.com/i?n3pc=true"),
+        ("/i", "https", "https://host.example.com:80/i?n3pc=true"),
+        ("/i", "gopher", "http://host.example.com:80/i?n3pc=true"),
+    ],
+)
+def test_a_browser_is_bounced_to_the_address_it_asked(target: str, forwarded: str | None, expected: str) -> None:
+    headers = [("Host", "host.example.com:80"), *([("X-Forwarded-Proto", forwarded)] if forwarded else [])]
+    header = "X-Forwarded-Proto" if forwarded else None
+    outcome = serve(headers, target, "GET", cookie_bounce={"enabled": True, "forwarded_protocol_header": header})
+    assert (outcome.answer.status, outcome.answer.headers[0]) == (302, ("Location", expected))
+    assert not outcome.good
+
+
 # ---- sizes ------------------------------------------------------------------------------------------------------
 
 
 def test_a_large_batch_is_split_with_every_event_once_and_every_number_as_it_was_written() -> None:
     events = [f'{{"e":"ue","n":{number}.10e2,"big":{"9" * 40},"s":"\\ud83d"}}' for number in range(200)]
+    events.append(f'{{"longer than Python reads":-{"9" * 4_400}}}')
     body = '{"schema": "iglu:com.acme/payload/jsonschema/1-0-0", "data": [' + " , ".join(events) + "]}"
-    outcome = serve(body=body.encode(), limits={"max_record_bytes": 5_000})
+    outcome = serve(body=body.encode(), limits={"max_record_bytes": 6_000})
     assert len(outcome.good) > 1
     assert not outcome.bad
-    assert all(len(record) <= 5_001 for record in outcome.good)
+    assert all(len(record) <= 6_001 for record in outcome.good)
     bodies = [one.body or "" for record in outcome.good for one in decode(record) if isinstance(one, CollectorPayload)]
-    assert all(json.loads(one)["schema"] == "iglu:com.acme/payload/jsonschema/1-0-0" for one in bodies)
+    assert all(json.loads(one, parse_int=float)["schema"] == "iglu:com.acme/payload/jsonschema/1-0-0" for one in bodies)
     inner = [one.partition('"data":[')[2].removesuffix("]}") for one in bodies]
     assert ",".join(inner) == ",".join(events)
 
@@ -235,7 +284,10 @@ def test_a_large_batch_is_split_with_every_event_once_and_every_number_as_it_was
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("x" * 3_000, "not json"),
+        ("x" * 3_000, "not json expected json value got 'xxxxxx...' (line 1, column 1)"),
+        ('{"data":"' + "x" * 3_000, "not json exhausted input"),
+        ("[" + "1," * 20_000 + "x]", "not json Expecting value: line 1 column 40002"),
+        ('{"data":[' + "1," * 2_000 + "1]}", "not self-describing no schema, code: INVALID_DATA_PAYLOAD"),
         ('{"schema":"s","data":[' + "1," * 2_000 + "1]}", "Invalid Iglu URI: s, code: INVALID_IGLUURI"),
         ('{"schema":"iglu:a/b/jsonschema/1-0-0","data":"' + "x" * 3_000 + '"}', "do not contain a data array"),
         ("[" * 200_000, "not json"),

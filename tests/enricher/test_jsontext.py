@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from enricher import jsontext
-from enricher.jawn import complaint
+from shared.jawn import complaint
 
 
 def strict(text: str) -> bool:
