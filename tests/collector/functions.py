@@ -16,7 +16,7 @@ from collector.address import ClientAddress
 from collector.bridges import analytics_js
 from collector.hit import Hit, split_target
 from collector.record import Recorder
-from collector.redirects import bounce_location
+from collector.redirects import bounce_location, own_address
 from collector.routes import Routes
 from collector.settings import ClientIpSettings, DoNotTrackCookieSettings, Settings
 from collector.tracking import Outcome, Tracking
@@ -74,7 +74,12 @@ def _recorder() -> Recorder:
     return Recorder(Encoder("app-version-kinesis"), ClientAddress(rules))
 
 
-def query_params(given: str, expected: dict[str, str], _config: Any) -> None:
+def query_params(given: str, expected: dict[str, str] | None, _config: Any) -> None:
+    """Where no parameters are expected, the query is one that can't be read."""
+    if not expected or "error" in expected:
+        assert queries.complaint(given.encode())
+        return
+    assert queries.complaint(given.encode()) is None
     assert queries.parameters(given.encode()) == expected
 
 
@@ -117,6 +122,10 @@ def sink_bad(_given: Any, expected: dict[str, Any], _config: Any) -> None:
     assert json.dumps(json.loads(row), separators=(",", ":")).encode() == row
 
 
+#: What the answers of the response builders are compared in.
+_IN_ANSWERS = {"status", "headers", "body", "body_base64"}
+
+
 def http_response(given: dict[str, Any], expected: dict[str, Any], config: Any) -> None:
     rules = settings(config | {"cookieBounce": {"enabled": given["bounce"], "name": "bounce"}})
     query = "&".join(f"{name}={value}" for name, value in given["params"].items()).encode()
@@ -135,6 +144,7 @@ def usual_response(given: dict[str, Any], expected: dict[str, Any], config: Any)
 
 def _check_answer(outcome: Outcome, expected: dict[str, Any]) -> None:
     answer = outcome.answer
+    assert expected.keys() <= _IN_ANSWERS
     assert answer.status == expected["status"]
     headers = dict(answer.headers)
     for name, value in expected.get("headers", {}).items():
@@ -147,10 +157,18 @@ def _check_answer(outcome: Outcome, expected: dict[str, Any]) -> None:
         assert answer.body.decode() == expected["body"]
 
 
-def bounce(given: dict[str, Any], expected: str | None, _config: Any) -> None:
+def bounce(given: dict[str, Any], expected: str | None, config: Any) -> None:
+    """Without a word of a proxy the older collector says the scheme of the request; the newer one and evnt say none."""
     query = "&".join(f"{name}={value}" for name, value in given.get("params", {}).items())
-    target = given["uri"].removeprefix("http:") + (f"?{query}" if query else "")
-    assert (bounce_location(target, given["name"]) if given["bounce"] else None) == expected
+    header = given.get("forwardedProtocolHeader") or config.get("cookieBounce", {}).get("forwardedProtocolHeader")
+    sent = [*given.get("headers", []), *((name, value) for name, value in given.items() if name == header)]
+    assert given.keys() <= {"uri", "params", "name", "bounce", "forwardedProtocolHeader", "headers", header}
+    hit = _hit([(name, value) for name, value in sent], "GET")
+    # a request's own address has a scheme only together with a host
+    hit.target = re.sub("^https?:(?!//)", "", given["uri"]) + (f"?{query}" if query else "")
+    found = bounce_location(own_address(hit, header), given["name"]) if given["bounce"] else None
+    assert found in {expected, expected and re.sub("^https?:", "", expected)}
+    assert found == expected or header is None
 
 
 def payload_headers(given: dict[str, Any], expected: list[str], _config: Any) -> None:
@@ -213,6 +231,8 @@ def split(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None
 
 def split_and_serialize(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
     good, rows = _split(given)
+    unread = {key for key in expected if key not in ("good", "bad", "size_violation") and not key.startswith("good[")}
+    assert not unread, f"nothing reads {unread}"
     assert len(good) == expected.get("good", len(good))
     assert len(rows) == expected.get("bad", len(rows))
     if "size_violation" in expected:
@@ -243,9 +263,12 @@ def clean_cookie_header(given: str, expected: str | None, _config: Any) -> None:
 
 
 def load_config(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
+    assert expected.keys() <= {"ok", "effective", "error_starts_with"}
     ours = {key: value for key, value in given.items() if key != "streams"}
     if expected["ok"]:
-        settings(ours)
+        effective = expected.get("effective", {})
+        said = {} if effective == "as given" else {key: effective[key] for key in effective if "." not in key}
+        assert settings(ours) == settings(ours | said)
         return
     with pytest.raises(ValidationError) as raised:
         settings(ours)

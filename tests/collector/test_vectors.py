@@ -40,9 +40,43 @@ NAMES = {
 }
 
 
+#: What this file reads of a vector, or knows to be said for people; and the same of its parts.
+READ = {"id", "repo", "from", "note", "level", "config", "request", "response", "payload", "unit"} | {
+    *("emitted", "bad_row", "standins", "derived", "route", "precondition", "peer")
+}
+READ_OF_RESPONSES = {"status", "status_class", "headers", "headers_absent", "header_count", "body", "body_json"} | {
+    *("body_base64", "set_cookie", "set_cookie_count")
+}
+READ_OF_COOKIES = {"name", "value", "domain", "path", "secure", "http_only", "same_site"} | {
+    *("expires_in_s", "tolerance_s")
+}
+
+
+def test_a_vector_that_says_what_nothing_reads_fails() -> None:
+    with pytest.raises(AssertionError, match="nothing reads"):
+        check_all_is_read({"id": "x", "level": "http", "response": {"headers": {}, "trailers": {}}})
+    with pytest.raises(AssertionError, match="nothing reads"):
+        check_all_is_read({"id": "x", "level": "http", "response": {"set_cookie": [{"partitioned": True}]}})
+    with pytest.raises(AttributeError):
+        check_payload({"colour": None}, CollectorPayload())
+
+
+def check_all_is_read(vector: dict[str, Any]) -> None:
+    """A vector that says more than is compared would pass whatever happens."""
+    response, emitted = vector.get("response") or {}, vector.get("emitted") or {}
+    unread = [
+        *(vector.keys() - READ),
+        *(response.keys() - READ_OF_RESPONSES),
+        *(emitted.keys() - {"good", "bad"}),
+        *(key for cookie in response.get("set_cookie", []) for key in cookie.keys() - READ_OF_COOKIES),
+    ]
+    assert not unread, f"nothing reads {unread}"
+
+
 @pytest.mark.vectors
 @pytest.mark.parametrize("vector", vectors("collector"))
 async def test_vector(vector: dict[str, Any]) -> None:
+    check_all_is_read(vector)
     match vector["level"]:
         case "http":
             await over_http(vector)
@@ -60,6 +94,15 @@ async def test_vector(vector: dict[str, Any]) -> None:
 
 #: Routes that specs add to their servers: what stands for them here.
 SYNTHETIC = {"/never": "/i", "/large": "/com.acme/large"}
+
+
+#: Who must have served a request → whether that is nobody (404), and whether something is recorded.
+ROUTES = {
+    **dict.fromkeys(("preflight", "robots", "root", "health", "sink-health", "crossdomain"), (False, False)),
+    **dict.fromkeys(("tracker", "tracker-pixel", "tracker-post", "redirect"), (False, True)),
+    **dict.fromkeys(("bridge-analyticsjs", "bridge-amplitude"), (False, True)),
+    **dict.fromkeys(("redirect-guard", "not-found"), (True, False)),
+}
 
 
 async def over_http(vector: dict[str, Any]) -> None:
@@ -81,6 +124,8 @@ async def over_http(vector: dict[str, Any]) -> None:
             check_response(vector, response.status, CIMultiDict(response.headers), body)
         rows = [message.body for message in running.publisher.messages("bad")]
         check_kept(vector, running.publisher.payloads(), rows)
+        if "route" in vector:
+            assert (response.status == 404, bool(running.publisher.payloads())) == ROUTES[vector["route"]]
         running.publisher.may_finish.set()
 
 
@@ -210,7 +255,6 @@ def check_kept(vector: dict[str, Any], payloads: list[CollectorPayload], rows: l
 def check_payload(expected: dict[str, Any], payload: CollectorPayload) -> None:
     spoken_by_route = expected.get("contentType") == "image/gif"  # passed in by the spec beside the header
     for name, value in expected.items():
-        found = getattr(payload, NAMES.get(name, name), None)
         match name:
             case "headers_contain":
                 assert set(value) <= set(payload.headers or [])
@@ -225,9 +269,9 @@ def check_payload(expected: dict[str, Any], payload: CollectorPayload) -> None:
                     "application/json" if line == "image/gif" else line for line in value
                 ]
             case "contentType" if spoken_by_route:
-                assert found == "application/json"
+                assert payload.content_type == "application/json"
             case _:
-                assert found == value, name
+                assert getattr(payload, NAMES.get(name, name)) == value, name
 
 
 def check_bad_row(expected: dict[str, Any], row: dict[str, Any]) -> None:
