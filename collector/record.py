@@ -13,7 +13,17 @@ _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s\";,]+)", re.IGNORECASE)
 #: Bytes of a content type that is looked at.
 _LONGEST = 200
 
-_UTF8 = frozenset((b"utf-8", b"utf8", b"us-ascii", b"ascii"))
+#: Character sets that a body is decoded from. Python also knows what is none: one takes minutes for a body of a few
+#: hundred kilobytes, and every name that it does not know stays in its memory.
+CHARSETS = frozenset(
+    (
+        *("utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be", "latin1", "latin-1"),
+        *(f"iso-8859-{part}" for part in range(1, 17) if part != 12),
+        *(f"{maker}125{page}" for maker in ("windows-", "cp") for page in range(9)),
+        *("koi8-r", "koi8-u", "macintosh", "ibm866", "cp866", "tis-620", "gbk", "gb2312", "gb18030", "big5"),
+        *("euc-jp", "iso-2022-jp", "shift-jis", "euc-kr"),
+    )
+)
 
 
 class Recorder:
@@ -87,17 +97,13 @@ def hostname(host: bytes | None) -> bytes | None:
 
 
 def as_utf8(body: bytes, content_type: bytes | None) -> bytes:
-    """The body in UTF-8 when its content type names another character set; else untouched."""
+    """The body in UTF-8 when its content type names another character set that is known; else untouched."""
     charset = _foreign_charset(content_type) if content_type is not None and len(content_type) <= _LONGEST else None
-    if charset is None:
-        return body
-    try:
-        return body.decode(charset, "replace").encode("utf-8", "replace")
-    except (LookupError, UnicodeError):
-        return body
+    return body if charset is None else body.decode(charset, "replace").encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=256)
 def _foreign_charset(content_type: bytes) -> str | None:
     found = _CHARSET.search(content_type)
-    return found[1].decode("ascii", "replace") if found and found[1] not in _UTF8 else None
+    name = found[1].decode("ascii", "replace").replace("_", "-") if found else ""
+    return name if name in CHARSETS else None

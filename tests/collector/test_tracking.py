@@ -1,7 +1,9 @@
 """Decisions that are evnt's own: where it does better than the collectors that it replaces."""
 
+import codecs
 import json
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from collector.hit import Hit, split_target
+from collector.record import CHARSETS
 from collector.routes import Routes
 from collector.settings import Settings
 from collector.tracking import Outcome, Tracking
@@ -178,7 +181,24 @@ def test_the_seeds_setting_for_the_address_works_too() -> None:
 def test_bodies_in_other_character_sets_are_recorded_in_utf8() -> None:
     headers = [("Content-Type", 'text/plain; charset="ISO-8859-1"')]
     assert payload(serve(headers, body=b"sch\xf6n")).body == "schön"
-    assert payload(serve([("Content-Type", "text/plain; charset=no-such")], body=b"x")).body == "x"
+    assert (
+        payload(serve([("Content-Type", "text/plain; charset=Shift_JIS")], body="日本".encode("shift_jis"))).body
+        == "日本"
+    )
+    for name in ("no-such", "punycode", "unicode_escape", "hex"):
+        headers = [("Content-Type", f"text/plain; charset={name}")]
+        assert payload(serve(headers, body=b"ab-\\u00e9")).body == "ab-\\u00e9"
+
+
+def test_no_character_set_takes_long_to_read() -> None:
+    begin = perf_counter()
+    for name in ("punycode", "idna", "utf-16", "iso-2022-jp", "gb18030"):
+        serve([("Content-Type", f"text/plain; charset={name}")], body=b"ab9" * 100_000)
+    assert perf_counter() - begin < 1
+
+
+def test_every_character_set_that_is_decoded_is_known_to_python() -> None:
+    assert all(codecs.lookup(name) for name in CHARSETS)
 
 
 def test_paths_are_decoded_and_queries_are_not() -> None:
