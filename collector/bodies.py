@@ -10,6 +10,10 @@ from aiohttp.streams import StreamReader
 _INFLATABLE = {b"gzip": 47, b"x-gzip": 47, b"deflate": 47}
 _RAW_DEFLATE = -15
 
+#: Bytes that are inflated at once. What follows a stream is handed out as a copy: a body of many tiny ones, given as a
+#: whole, would be copied over and over.
+_STEP = 4_096
+
 
 @dataclass(slots=True)
 class Body:
@@ -59,15 +63,20 @@ def inflated(body: Body, encoding: bytes, bound: int) -> Body:
 
 def _inflate(data: bytes, window: int, bound: int) -> Body:
     parts: list[bytes] = []
-    room = bound + 1
-    while data:
-        stream = zlib.decompressobj(window)
-        part = stream.decompress(data, room)
+    room, place = bound + 1, 0
+    stream = None
+    while place < len(data):
+        if stream is None:
+            stream = zlib.decompressobj(window)
+        step = data[place : place + _STEP]
+        part = stream.decompress(step, room)
         parts.append(part)
         room -= len(part)
         if room <= 0:
             return Body(b"".join(parts)[:bound], unread=1)
-        if not stream.eof:
-            raise zlib.error("it ends too early")
-        data = stream.unused_data
+        place += len(step) - len(stream.unused_data)
+        if stream.eof:
+            stream = None
+    if stream is not None:
+        raise zlib.error("it ends too early")
     return Body(b"".join(parts))
