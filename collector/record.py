@@ -39,7 +39,7 @@ class Recorder:
         """One struct, under the path that the custom paths map to."""
         named = hit.named
         address = self.address(hit)
-        content_type = None if hit.body is None else _lower(named.get(b"content-type"))
+        content_type = None if hit.body is None else named.get(b"content-type", b"").lower() or None
         return self._encoder.encode(
             address,
             now_ms,
@@ -81,10 +81,6 @@ def _clean_cookies(headers: Sequence[Header], lines: list[bytes]) -> None:
         if len(name) == 6 and name.lower() == b"cookie":
             cleaned = cookies.clean(value)
             lines[place : place + 1] = [] if cleaned is None else [b"Cookie: " + cleaned]
-
-
-def _lower(value: bytes | None) -> bytes | None:
-    return None if value is None else value.lower()
 
 
 def hostname(host: bytes | None) -> bytes | None:

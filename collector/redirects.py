@@ -13,6 +13,9 @@ ANYWHERE = "*"
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 _UNWRITABLE = re.compile(r"[^!-~]+")
 
+#: Schemes that lead to no place, the one of a relative target among them; others open apps.
+_NOWHERE = ("", "javascript", "vbscript", "data")
+
 _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)")
 
 
@@ -27,20 +30,22 @@ class Redirects:
     def target(self, query: bytes | None, network_userid: str) -> str | None:
         """The `Location`, decoded once and otherwise as it came; None where there is none or it is not allowed."""
         target = (last_parameter(query, "u") or "").strip()
+        if self._macro.enabled:  # before the target is judged: an id that was made up could name another host
+            target = target.replace(self._macro.placeholder, network_userid)
         if not target or _FORBIDDEN.search(target) or not self._allowed(target):
             return None
-        if self._macro.enabled:
-            target = target.replace(self._macro.placeholder, network_userid)
         return _writable(target)
 
     def _allowed(self, target: str) -> bool:
         try:
             parts = urlsplit(target)
-            host = parts.hostname
+            host, _ = parts.hostname, parts.port
         except ValueError:
             return False
+        if parts.scheme not in ("http", "https"):
+            return self._anywhere and parts.scheme not in _NOWHERE
         # browsers read a backslash as a slash: what follows it could be another host
-        if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc:
+        if not host or "\\" in parts.netloc:
             return False
         return self._anywhere or host in self._hosts
 

@@ -102,7 +102,7 @@ class CookieBounceSettings(Section):
 class RedirectMacroSettings(Section):
     enabled: bool = False
     """Replace the placeholder in redirect targets by the network user id."""
-    placeholder: str = "${SP_NUID}"
+    placeholder: str = Field(default="${SP_NUID}", min_length=1)
     """The text to replace."""
 
 

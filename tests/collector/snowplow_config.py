@@ -44,7 +44,7 @@ def settings(config: dict[str, Any], **others: Any) -> Settings:
 def _cookie(value: dict[str, Any]) -> dict[str, Any]:
     names = {"httpOnly": "http_only", "sameSite": "same_site", "fallbackDomain": "fallback_domain"}
     names |= {"clientCookieName": "client_cookie_name", "enabled": "enabled", "name": "name", "secure": "secure"}
-    section = {names[key]: part for key, part in value.items() if key in names}
+    section = {names[key]: part for key, part in value.items() if key not in ("expiration", "domains")}
     if "expiration" in value:
         section["expiration_seconds"] = int(seconds(value["expiration"]))
     if value.get("domains"):
@@ -60,9 +60,10 @@ def _networking(value: dict[str, Any]) -> dict[str, Any]:
     limits = {"maxPayloadSize": "max_payload_bytes", "dropPayloadSize": "drop_payload_bytes"}
     limits |= {"maxRequestLineLength": "max_request_line_bytes", "maxHeadersLength": "max_header_bytes"}
     timeouts = {"responseHeaderTimeout": "response_seconds", "idleTimeout": "idle_seconds"}
+    given = {key: part for key, part in value.items() if key != "maxConnections"}  # a setting of another section
     return {
-        "limits": {limits[key]: part for key, part in value.items() if key in limits},
-        "timeouts": {timeouts[key]: seconds(part) for key, part in value.items() if key in timeouts},
+        "limits": {limits[key]: part for key, part in given.items() if key not in timeouts},
+        "timeouts": {timeouts[key]: seconds(part) for key, part in given.items() if key in timeouts},
     }
 
 

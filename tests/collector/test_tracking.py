@@ -190,6 +190,11 @@ def test_bodies_in_other_character_sets_are_recorded_in_utf8() -> None:
         assert payload(serve(headers, body=b"ab-\\u00e9")).body == "ab-\\u00e9"
 
 
+def test_an_empty_content_type_is_none() -> None:
+    found = payload(serve([("Content-Type", "")]))
+    assert (found.content_type, found.headers) == (None, ["Content-Type: "])
+
+
 def test_no_character_set_takes_long_to_read() -> None:
     begin = perf_counter()
     for name in ("punycode", "idna", "utf-16", "iso-2022-jp", "gb18030"):
@@ -247,12 +252,26 @@ def test_there_is_no_open_redirect_by_default() -> None:
         "javascript:alert(1)//example.com",
         "https:%5c%5cevil.test/",
         "https://example.com/%0d%0aSet-Cookie:x=y",
+        "https://example.com:x/",
+        "app://example.com/",
         "http://[::1",
         "",
     ],
 )
 def test_only_listed_hosts_are_redirected_to(u: str) -> None:
     assert location(u, redirect_domains=["example.com"]) is None
+
+
+def test_where_any_target_is_allowed_apps_may_be_opened_too() -> None:
+    assert location("app%3A%2F%2Fcart%2F1", redirect_domains=["*"]) == "app://cart/1"
+    for u in ("javascript:alert(1)", "data:text/html,x", "/relative", "//example.com/", "http:/example.com/"):
+        assert location(u, redirect_domains=["*"]) is None
+
+
+def test_an_id_in_a_target_leads_to_no_other_host() -> None:
+    rules = {"redirect_domains": ["example.com"], "redirect_macro": {"enabled": True}, "validate_network_userid": False}
+    assert location("https://example.com/?id=${SP_NUID}&nuid=7", **rules) == "https://example.com/?id=7"
+    assert location("https://example.com:${SP_NUID}&nuid=x%40evil.test", **rules) is None
 
 
 def test_targets_go_out_as_they_came() -> None:
@@ -337,6 +356,7 @@ def test_what_can_not_be_split_is_one_bad_row_and_still_a_200(body: str, words: 
         {"collector": {"ssl": {"enable": True}}},
         {"collector": {"cookie": {"same_site": "sometimes"}}},
         {"collector": {"workers": 0}},
+        {"collector": {"redirect_macro": {"placeholder": ""}}},
     ],
 )
 def test_settings_that_can_not_work_are_refused(section: dict[str, Any]) -> None:
