@@ -31,6 +31,7 @@ MODULES = (
     "enricher/iglu/contract.py",
     "enricher/iglu/engine.py",
     "enricher/iglu/resolver.py",
+    "enricher/iglu/rows.py",
     "enricher/jsontext.py",
     "enricher/limits.py",
     "enricher/mapping.py",

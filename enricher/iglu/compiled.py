@@ -17,6 +17,7 @@ from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.formats import CHECKS, format_checker
 from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, prepare
 from enricher.iglu.reports import TOO_LONG, translate
+from enricher.iglu.rows import rows
 from shared.schema import SchemaKey
 
 #: Levels of an instance, leaves included, that Snowplow's enrich accepts by default.
@@ -39,7 +40,7 @@ def _compiled(key: SchemaKey, document: JsonSchema, superseded_by: str | None, m
     return CompiledSchema(
         key,
         superseded_by,
-        None if engine is None else engine.is_valid,
+        None if engine is None else rows(prepared.record, engine.is_valid) or engine.is_valid,
         _Record(prepared.record, prepared.patterns),
         max_depth,
         valid_is_shallow=_deepest(prepared.record) <= max_depth,
