@@ -25,6 +25,8 @@ _STEP = re.compile(
     r"|\.(?P<name>[^\s.\[\]'\"*()?@,:]+)"
 )
 _NAMES = re.compile(_QUOTED)
+#: Jayway's way to write a subscript; behind another dot it is a descent.
+_DOTTED_SUBSCRIPT = re.compile(r"(?<!\.)\.\[")
 _BARE_SUBSCRIPT = re.compile(r"\[\s*[^\s'\"\d*?(:@$\-]")
 
 
@@ -54,7 +56,7 @@ def compiled(text: str) -> Path:
     if found := _BARE_SUBSCRIPT.search(text):
         raise InvalidPath(f"':' expected but {found.group()[-1]!r} found")
     try:
-        return _Extended(parse_extended(text.replace(".[", "[")))
+        return _Extended(parse_extended(_DOTTED_SUBSCRIPT.sub("[", text)))
     except Exception as error:
         raise InvalidPath(str(error)) from error
 
