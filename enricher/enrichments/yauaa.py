@@ -53,6 +53,8 @@ _DESKTOP_SYSTEMS = frozenset(
 )
 _CONSOLE = "Game Console"
 _CONSOLES = ("PlayStation", "Xbox", "Nintendo")
+#: Browsers of Xbox present themselves as a telephone's or a desktop's.
+_XBOX = "; Xbox"
 _TELEVISIONS = re.compile(r"\b(smart-?tv|googletv|appletv|hbbtv|tv)\b", re.IGNORECASE)
 #: Models of Android tablets that call themselves mobile.
 _TABLETS = re.compile(
@@ -141,17 +143,25 @@ def _robot(result: PartialResult) -> dict[str, str]:
 def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str]) -> str:
     family = result.device.family if result.device else ""
     system = _system_name(result)
-    if any(console in family for console in _CONSOLES):
+    if _XBOX in useragent or any(console in family for console in _CONSOLES):
         return _CONSOLE
+    if useragent.startswith("Roku"):
+        return "Set-top box"
     if _TELEVISIONS.search(useragent):
         return "TV"
     if "Watch" in family:
         return "Watch"
-    if family == "iPad" or (system == "Android" and ("Mobile" not in useragent or _TABLETS.match(_model(result)))):
+    if family == "iPad" or (system == "Android" and _is_android_tablet(useragent, result)):
         return "Tablet"
     if system in _MOBILE_SYSTEMS or hints.get("sec-ch-ua-mobile") == "?1":
         return "Phone"
     return "Desktop" if system in _DESKTOP_SYSTEMS else _UNKNOWN
+
+
+def _is_android_tablet(useragent: str, result: PartialResult) -> bool:
+    """Browsers leave out "Mobile" on tablets; what apps send (`Dalvik/2.1.0 …`) never says it."""
+    unsaid = "Mobile" not in useragent and _ENGINES.search(useragent) is not None
+    return unsaid or _TABLETS.match(_model(result)) is not None
 
 
 def _model(result: PartialResult) -> str:

@@ -15,6 +15,10 @@ _PHONE_7 = (
     "Mozilla/5.0 (iPhone9,3; U; CPU iPhone OS 10_0_1 like Mac OS X) AppleWebKit/602.1.50 (KHTML, like Gecko) "
     "Version/10.0 Mobile/14A403 Safari/602.1"
 )
+_XBOX = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/48.0.2564.82 Safari/537.36 Edge/20.02"
+)
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     (_PHONE_7, {"deviceClass": "Phone", "deviceName": "Apple iPhone", "agentName": "Safari"}),
@@ -25,6 +29,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         "Mozilla/5.0 (PlayStation 4 1.52) AppleWebKit/536.26 (KHTML, like Gecko)",
         {"deviceClass": "Game Console", "layoutEngineClass": "Browser", "agentClass": "Browser"},
     ),
+    (
+        "Dalvik/2.1.0 (Linux; U; Android 9; SM-G960F Build/PPR1.180610.011)",
+        {"deviceClass": "Phone", "deviceName": "Samsung SM-G960F"},
+    ),
+    ("Dalvik/2.1.0 (Linux; U; Android 9; SM-T870 Build/PPR1)", {"deviceClass": "Tablet"}),
+    (_XBOX, {"deviceClass": "Game Console", "agentName": "Edge"}),
+    ("Roku/DVP-12.5 (12.5.0.4178-AE)", {"deviceClass": "Set-top box"}),
     ("curious thing", {"deviceClass": "Unknown", "layoutEngineClass": "Unknown", "agentClass": "Unknown"}),
 ]
 
