@@ -1,6 +1,5 @@
 """Asks an HTTP service about an event and attaches what it answers."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -178,6 +177,6 @@ def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:
     for schema, path, find in state.outputs:
         value = wrapped(find(answer.value))
         if value == []:
-            problems.append(f"Error: no values were found by JSON Path [{path}] in [{json.dumps(answer.value)}]")
+            problems.append(f"Error: no values were found by JSON Path [{path}] in [{jsontext.render(answer.value)}]")
         attached.append(Entity(schema, value))
     return failed(problems, ignore=state.ignore) if problems else Patch(contexts=attached)

@@ -30,10 +30,12 @@
 
   columns.forEach(function (column) {
     var title = column.charAt(0).toUpperCase() + column.slice(1);
-    var isJson = column === "unstruct_event" || column === "contexts" || column === "derived_contexts";
+    var isJson = column === "unstruct_event" || column === "contexts";
     var get = function () { var value = this.values[column]; return value === undefined ? null : value; };
     var set = function (value) {
-      this.values[column] = this.changed[column] = isJson ? checked(column, value) : value === undefined ? null : value;
+      this.values[column] = isJson ? checked(column, value) : value === undefined ? null : value;
+      // What enrichments attached is written when all are done, over what a script sets.
+      if (column !== "derived_contexts") { this.changed[column] = this.values[column]; }
     };
     Event.prototype["get" + title] = get;
     Event.prototype["set" + title] = set;
@@ -59,7 +61,7 @@
     var event = new Event(input.event);
     var output = {};
     try {
-      var result = globalThis.process(event, params, input.headers);
+      var result = process(event, params, input.headers);
       output.result = result === undefined ? null : result;
       JSON.stringify(output);
     } catch (error) {

@@ -1,7 +1,7 @@
 """Converts amounts of transactions into one currency with Open Exchange Rates."""
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -27,6 +27,8 @@ _AMOUNTS = (
 _MOMENT = INDEX["collector_tstamp"]
 _DAYS_REMEMBERED = 4_000
 _RATE_DIGITS = Decimal("0.000001")
+#: Room for all digits of the largest double beside those of a rate: only what is meant to be rounded is rounded.
+_EXACT = Context(prec=1_200, rounding=ROUND_HALF_EVEN)
 
 
 class Config(Parameters):
@@ -113,19 +115,20 @@ def converted(amount: Amount, base: str, answer: Answer | None) -> str | Failure
     rate = cross_rate(rates, amount.currency, base)
     if rate is None:
         return _service_failure("IllegalCurrency", f"Currency not found in the API, invalid currency {amount.currency}")
-    return _rounded(amount.value * rate, base)
+    return _rounded(_EXACT.multiply(amount.value, rate), base)
 
 
 def cross_rate(rates: Mapping[str, Any], currency: str, base: str) -> Decimal | None:
     """How many units of `base` one unit of `currency` is worth, through the feed's own base."""
     if not rates.get(currency) or not rates.get(base):
         return None
-    inverse = (1 / Decimal(str(rates[currency]))).quantize(_RATE_DIGITS, ROUND_HALF_EVEN)
-    return inverse * Decimal(str(rates[base]))
+    inverse = _EXACT.quantize(_EXACT.divide(Decimal(1), Decimal(str(rates[currency]))), _RATE_DIGITS)
+    return _EXACT.multiply(inverse, Decimal(str(rates[base])))
 
 
 def _rounded(amount: Decimal, currency: str) -> str:
-    return str(amount.quantize(Decimal(1).scaleb(-MINOR_UNITS[currency]), ROUND_HALF_EVEN))
+    rounded = _EXACT.quantize(amount, Decimal(1).scaleb(-MINOR_UNITS[currency]))
+    return str(rounded or abs(rounded))
 
 
 def _said(answer: Answer | None) -> str:

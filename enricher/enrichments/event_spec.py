@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jsonschema_rs
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
@@ -49,14 +49,20 @@ class Config(Located):
     """Name of the file: JSON, `{"eventSpecs": […]}`."""
 
 
-class WantedEntity(Parameters):
+class Described(Parameters):
+    """What a tool wrote into the file: keys of later versions are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class WantedEntity(Described):
     schema_key: str = Field(alias="schemaKey")
-    min_cardinality: int = Field(0, alias="minCardinality")
+    min_cardinality: int | None = Field(None, alias="minCardinality")
     max_cardinality: int | None = Field(None, alias="maxCardinality")
     constraint: dict[str, Any] | None = None
 
 
-class Specification(Parameters):
+class Specification(Described):
     id: str
     name: str
     version: int | None = None
@@ -65,7 +71,7 @@ class Specification(Parameters):
     entities: tuple[WantedEntity, ...] = ()
 
 
-class File(Parameters):
+class File(Described):
     specifications: tuple[Specification, ...] = Field(alias="eventSpecs")
 
 
@@ -133,7 +139,7 @@ def _compiled(one: Specification) -> Compiled:
     requirements = tuple(
         Requirement(
             wanted.schema_key,
-            wanted.min_cardinality,
+            wanted.min_cardinality or 0,
             float("inf") if wanted.max_cardinality is None else wanted.max_cardinality,
             _check(wanted.constraint),
         )

@@ -10,6 +10,7 @@ from pydantic import Field
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import entity
+from enricher.iglu.patterns import translate
 from enricher.remembered import remembered
 from shared.schema import SchemaCriterion
 
@@ -24,7 +25,7 @@ _LINES_REMEMBERED = 1_000
 
 class Config(Parameters):
     headers_pattern: str = Field(alias="headersPattern")
-    """Regular expression that the whole name of a header must match. `.*` takes credentials and cookies too."""
+    """Java's regular expression that the whole name of a header must match. `.*` takes credentials and cookies too."""
 
 
 class State(NamedTuple):
@@ -34,11 +35,10 @@ class State(NamedTuple):
 
 
 def prepare(config: Config, _: Resources) -> State:
-    try:
-        pattern = re.compile(config.headers_pattern)
-    except re.error as error:
-        raise EnrichmentRefused(f"headersPattern is not a regular expression Python knows: {error}") from error
-    return State(remembered(_LINES_REMEMBERED)(partial(_patch, wanted=pattern)))
+    pattern = translate(config.headers_pattern)
+    if pattern is None:
+        raise EnrichmentRefused(f"headersPattern is not a regular expression: {config.headers_pattern}")
+    return State(remembered(_LINES_REMEMBERED)(partial(_patch, wanted=re.compile(pattern.text))))
 
 
 def _patch(line: str, wanted: re.Pattern[str]) -> Patch | None:

@@ -25,7 +25,7 @@ IDENTIFIER = "Javascript enrichment"
 _BRIDGE = Path(__file__).parent / "bridge.js"
 _CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
 _BASE64 = re.compile(r"[A-Za-z0-9_\-+/\s]*={0,2}\s*")
-_JSON = ("unstruct_event", "contexts", "derived_contexts")
+_JSON = ("unstruct_event", "contexts")
 
 
 class Config(Parameters):
@@ -83,7 +83,7 @@ class Engine:
             context.eval(self._script)
         except quickjs.JSException as error:
             raise EnrichmentRefused(f"Error compiling JavaScript function: [{_said(error)}]") from error
-        if context.eval("typeof globalThis.process") != "function":
+        if context.eval("typeof process") != "function":
             raise EnrichmentRefused("Error compiling JavaScript function: [it defines no function `process`]")
         columns = json.dumps([field.name for field in FIELDS])
         self._run = context.eval(
@@ -168,7 +168,7 @@ def read(draft: Draft, output: Mapping[str, Any]) -> Patch:
         failures,
         drop=output["dropped"],
         event=_event(replaced.get("unstruct_event")),
-        entities=_entities(replaced.get("contexts")),
+        entities=_entities(replaced["contexts"]) if "contexts" in replaced else None,
         derived=() if output["erased"] else None,
     )
 
@@ -177,8 +177,9 @@ def _event(replaced: Any) -> Entity | None:
     return Entity(replaced["data"]["schema"], replaced["data"]["data"]) if replaced else None
 
 
-def _entities(replaced: Any) -> list[Entity] | None:
-    return [Entity(one["schema"], one["data"]) for one in replaced["data"]] if replaced else None
+def _entities(replaced: Any) -> list[Entity]:
+    """None where a script took them all away."""
+    return [Entity(one["schema"], one["data"]) for one in replaced["data"]] if replaced else []
 
 
 def results(result: Any) -> list[Entity] | Failure:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import yaml
 from pydantic import Field, field_validator
@@ -130,9 +131,9 @@ def _known(lists: Iterable[Sources], host: str) -> tuple[Known, ...]:
 
 
 def _lookup(known: Iterable[Known], path: str) -> Source | None:
-    """The most exact path first, each tried on the host and on its parents."""
+    """The most exact path first, each tried on the host and on its parents. Lists hold paths decoded."""
     for by_key, hosts in known:
-        for suffix in _paths(path):
+        for suffix in _paths(unquote(path)):
             for name in hosts:
                 source = by_key.get(name + suffix)
                 if source is not None:
@@ -141,15 +142,18 @@ def _lookup(known: Iterable[Known], path: str) -> Source | None:
 
 
 def _parents(host: str) -> Iterator[str]:
+    """The dot that ends a full name in the DNS is no part of it."""
+    host = host.rstrip(".")
     while host:
         yield host
         host = host.partition(".")[2]
 
 
 def _paths(path: str) -> Iterator[str]:
-    if path:
+    first = path.lstrip("/").partition("/")[0]
+    if first:
         yield path
-        yield "/" + path.split("/", 2)[1] if path.startswith("/") else path
+        yield f"/{first}"
     yield ""
 
 

@@ -4,8 +4,10 @@ Upstream asks before the place is known, so it never has an answer; here it runs
 without a place is left alone.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -22,6 +24,7 @@ SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "weather_
 _OUTPUT = "iglu:org.openweathermap/weather/jsonschema/1-0-0"
 _LATITUDE, _LONGITUDE, _MOMENT = (INDEX[name] for name in ("geo_latitude", "geo_longitude", "derived_tstamp"))
 _DAY = 86_400
+_TENTH = Decimal("0.1")
 _KEPT = ("main", "wind", "clouds", "rain", "snow", "weather")
 
 
@@ -71,7 +74,9 @@ def question(config: Config, latitude: float, longitude: float, moment: int) -> 
 
 
 def rounded(coordinate: float, precision: int) -> float:
-    return round(coordinate * precision) / precision
+    """To the nearest part of a degree, then to tenths, as the service's own client does: of two the upper one."""
+    nearest = math.floor(coordinate * precision + 0.5) / precision
+    return float(Decimal(str(nearest)).quantize(_TENTH, ROUND_HALF_UP))
 
 
 def epoch(moment: str) -> int:

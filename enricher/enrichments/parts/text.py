@@ -22,8 +22,8 @@ def entity(schema: str, data: Any) -> Entity:
 
 
 def query_pairs(query: str) -> Iterator[tuple[str, str]]:
-    """Form-decoded pairs of a raw query in order; `&` and `;` separate, a name without `=` has the value ""."""
-    for pair in query.replace(";", "&").split("&"):
+    """Form-decoded pairs of a raw query in order; only `&` separates, a name without `=` has the value ""."""
+    for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name:
             yield decoded(name), decoded(value)

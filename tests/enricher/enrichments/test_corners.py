@@ -1,0 +1,121 @@
+"""Rules of single enrichments that show only in odd configurations and events."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enricher.enrichments.weather import rounded
+from tests.enricher.enrichments.cases import RUNNERS, Case, Failed, Outcome
+
+_A = "iglu:com.acme/a/jsonschema/1-0-0"
+_PAGE_VIEW = "iglu:com.snowplowanalytics.snowplow/page_view/jsonschema/1-0-0"
+_REFERERS = {
+    "search": {
+        "Engine": {"domains": ["engine.example"], "parameters": ["q"]},
+        "Pictures": {"domains": ["engine.example/pictures", "engine.example/a b/c"], "parameters": ["q"]},
+    }
+}
+
+
+def made(enrichment: str, folder: Path, config: dict[str, Any], given: dict[str, Any]) -> Outcome:
+    return RUNNERS[enrichment](Case({"config": config, "input": given}, folder))
+
+
+@pytest.mark.parametrize(
+    ("url", "source", "term"),
+    [
+        ("http://engine.example/pictures/1?q=x", "Pictures", "x"),
+        ("http://engine.example/pic%74ures?q=x", "Pictures", "x"),
+        ("http://engine.example//pictures/1?q=x", "Pictures", "x"),
+        ("http://www.engine.example/a%20b/c", "Pictures", None),
+        ("http://www.engine.example./?q=x", "Engine", "x"),
+        ("http://engine.example/?q=a;b&q=c", "Engine", "a;b"),
+        ("http://engine.example/?x=1;q=c", "Engine", None),
+    ],
+)
+def test_referer_paths_are_decoded_and_only_ampersands_separate(
+    url: str, source: str, term: str | None, tmp_path: Path
+) -> None:
+    found = made("referer_parser", tmp_path, {"referers": _REFERERS}, {"page_referrer": url})
+    assert (found["refr_medium"], found["refr_source"], found["refr_term"]) == ("search", source, term)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        (r"\p{Alpha}+", ["Host"]),
+        (r"X-\w++", ["X-One"]),
+        (r"\QX-One\E|Ho(?<rest>s)t", ["Host", "X-One"]),
+        (r"^(?i)host$", None),
+        (r"(?i)host", ["Host"]),
+    ],
+)
+def test_header_patterns_are_read_as_java_reads_them(pattern: str, names: list[str] | None, tmp_path: Path) -> None:
+    given = {"headers": ["Host: a", "X-One: b", "no header"]}
+    if names is None:
+        with pytest.raises(Failed, match="headersPattern is not a regular expression"):
+            made("http_header_extractor", tmp_path, {"headersPattern": pattern}, given)
+        return
+    found = made("http_header_extractor", tmp_path, {"headersPattern": pattern}, given)
+    assert [one["data"]["name"] for one in found["contexts"]] == names
+
+
+@pytest.mark.parametrize(
+    ("total", "currency", "converted"),
+    [
+        ("1e30", "EUR", "1000000000000000019884624838656.00"),
+        ("1e30", "USD", "800000000000000015907699870924.80"),
+        ("-0.001", "EUR", "0.00"),
+        ("-2.5", "EUR", "-2.50"),
+    ],
+)
+def test_amounts_of_any_size_are_converted(total: str, currency: str, converted: str, tmp_path: Path) -> None:
+    config = {"apiKey": "k", "baseCurrency": "EUR", "accountType": "DEVELOPER", "rateAt": "EOD_PRIOR"}
+    given = {"tr_currency": currency, "tr_total": total, "collector_tstamp": "2026-01-02T03:04:05Z"}
+    rates = {"oer_stub_rates": {"USD": 1, "EUR": 0.8}}
+    assert made("currency_conversion", tmp_path, config | rates, given)["tr_total_base"] == converted
+
+
+@pytest.mark.parametrize(
+    ("coordinate", "precision", "expected"),
+    [(2.5, 1, 3.0), (-2.5, 1, -2.0), (0.5, 1, 1.0), (0.3, 4, 0.3), (-0.4, 1, 0.0)],
+)
+def test_of_two_places_equally_near_the_upper_one_shares_its_weather(
+    coordinate: float, precision: int, expected: float
+) -> None:
+    assert rounded(coordinate, precision) == expected
+
+
+def test_an_address_that_ipv6_wraps_is_in_lists_of_ipv4(tmp_path: Path) -> None:
+    files = {"ip": "10.0.0.0/8", "include": "Browser|1|0", "exclude": ""}
+    given = {"useragent": "Browser", "user_ipaddress": "::ffff:10.1.2.3", "derived_tstamp": "2026-01-01T00:00:00Z"}
+    (context,) = made("iab_spiders_and_robots", tmp_path, {"files": files}, given)["contexts"]
+    assert context["data"]["reason"] == "FAILED_IP_EXCLUDE"
+
+
+def test_a_file_of_event_specifications_may_say_more_than_is_read(tmp_path: Path) -> None:
+    wanted = {"schemaKey": _A, "minCardinality": None, "maxCardinality": None, "comment": ""}
+    one = {"id": "s", "name": "n", "schemaKey": _PAGE_VIEW, "entities": [wanted], "owner": "shop"}
+    found = made("event_spec", tmp_path, {"eventSpecs": [one]}, {"event": {"event_name": "page_view"}})
+    assert [context["data"] for context in found["contexts"]] == [{"id": "s", "name": "n"}]
+
+
+@pytest.mark.parametrize("declared", ["const process = (e) =>", "let process = function (e)", "function process(e)"])
+def test_scripts_may_declare_process_in_any_way(declared: str, tmp_path: Path) -> None:
+    found = made("javascript_script", tmp_path, {"script_plain": declared + " { e.setApp_id('set') }"}, {"event": {}})
+    assert found["event"]["app_id"] == "set"
+
+
+def test_what_a_script_writes_to_derived_contexts_is_lost(tmp_path: Path) -> None:
+    script = "function process(e) { e.setDerived_contexts('{}'); e.setApp_id(e.getDerived_contexts()) }"
+    given = {"event": {"derived_contexts": [{"schema": _A, "data": {}}]}}
+    found = made("javascript_script", tmp_path, {"script_plain": script}, given)
+    assert found["event"]["app_id"] == "{}"
+    assert found["derived_contexts"] == [{"schema": _A, "data": {}}]
+
+
+def test_a_script_may_take_all_entities_away(tmp_path: Path) -> None:
+    script = "function process(e) { e.setContexts(null) }"
+    given = {"event": {"contexts": [{"schema": _A, "data": {}}]}}
+    assert made("javascript_script", tmp_path, {"script_plain": script}, given)["contexts_field"] == []
