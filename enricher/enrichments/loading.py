@@ -1,6 +1,6 @@
 """Reads the folder of configuration files, prepares what they switch on, and notices changes.
 
-A file is YAML or JSON (which is YAML): one self-describing configuration as Snowplow documents it, or an
+A file is YAML or JSON: one self-describing configuration as Snowplow documents it, or an
 `enrichments` array of them. Whatever can't be used is refused with the file and the key; nothing is guessed.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 
 from enricher.enrichments import ORDER, Step
 from enricher.enrichments.contract import Asset, Enrichment, EnrichmentRefused, Resources
 from enricher.enrichments.parts.files import path_of
+from shared.document import read
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
 _ARRAY = SchemaCriterion("com.snowplowanalytics.snowplow", "enrichments", "jsonschema", 1, 0)
@@ -75,7 +75,7 @@ def configurations(folder: Path) -> tuple[list[Configuration], list[str]]:
     for path in _files(folder):
         try:
             found += _read(path)
-        except (ValueError, yaml.YAMLError, OSError) as error:
+        except (ValueError, OSError) as error:
             problems.append(f"{path}: {error}")
     return found, problems
 
@@ -85,8 +85,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Iterator[Configuration]:
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    key, data = _self_describing(document)
+    key, data = _self_describing(read(path.read_text(encoding="utf-8")))
     if _ARRAY.matches(key):
         if not isinstance(data, list):
             raise ValueError("data: expected an array of configurations")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from shared.document import read
 from shared.iglu.folder import FolderRegistry
 from shared.iglu.http import TIMEOUT_S, HttpRegistry
 from shared.iglu.registry import Registry
@@ -83,10 +83,10 @@ class ResolverConfig(_Model):
 def load(file: Path) -> ResolverConfig:
     """Raises ResolverRefused."""
     try:
-        document = yaml.safe_load(file.read_text("utf-8"))
+        document = read(file.read_text("utf-8"))
     except OSError as error:
         raise ResolverRefused([f"{file}: {error.strerror}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ResolverRefused([f"{file}: not YAML or JSON: {error}"]) from error
     return parse(document, str(file))
 

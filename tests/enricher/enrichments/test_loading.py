@@ -72,6 +72,11 @@ def test_yaml_and_snowplows_json(tmp_path: Path, file: str) -> None:
     assert masked(opened(tmp_path)) == "94.15.x.x"
 
 
+def test_json_may_be_indented_by_tabs_as_snowplows_examples_are(tmp_path: Path) -> None:
+    (tmp_path / "anon_ip.json").write_text(json.dumps(anon_ip(), indent="\t"))
+    assert "anon_ip" in names(opened(tmp_path))
+
+
 def test_an_array_of_configurations(tmp_path: Path) -> None:
     array = {"schema": f"iglu:{SNOWPLOW}/enrichments/jsonschema/1-0-0", "data": [anon_ip()]}
     write(tmp_path, "all.json", array)

@@ -1,0 +1,33 @@
+"""Files in YAML or JSON."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.document import read
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{\n\t"a": [\n\t\t1e5\n\t]\n}', {"a": [100_000.0]}),
+        ('{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
+        ("a: 1  # one\nb: [x]", {"a": 1, "b": ["x"]}),
+        ("{a: 1, b: [x]}  # as YAML alone allows it", {"a": 1, "b": ["x"]}),
+        ("", None),
+    ],
+)
+def test_what_is_read(text: str, said: Any) -> None:
+    assert read(text) == said
+
+
+def test_json_that_tabs_indent_says_the_same() -> None:
+    document = {"schema": "iglu:com.acme/x/jsonschema/1-0-0", "data": {"a": [{"b": None}], "c": "\t"}}
+    assert read(json.dumps(document, indent="\t")) == document
+
+
+@pytest.mark.parametrize(("text", "complaint"), [('{\n\t"a": 1,\n}', "line 3 column 1"), ("a: [", "line 1, column 5")])
+def test_what_is_neither_is_refused_in_the_words_of_what_it_looks_like(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        read(text)
