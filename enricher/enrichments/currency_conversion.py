@@ -120,10 +120,15 @@ def converted(amount: Amount, base: str, answer: Answer | None) -> str | Failure
 
 def cross_rate(rates: Mapping[str, Any], currency: str, base: str) -> Decimal | None:
     """How many units of `base` one unit of `currency` is worth, through the feed's own base."""
-    if not rates.get(currency) or not rates.get(base):
+    divisor, factor = rates.get(currency), rates.get(base)
+    if not (_is_rate(divisor) and _is_rate(factor)):
         return None
-    inverse = _EXACT.quantize(_EXACT.divide(Decimal(1), Decimal(str(rates[currency]))), _RATE_DIGITS)
-    return _EXACT.multiply(inverse, Decimal(str(rates[base])))
+    inverse = _EXACT.quantize(_EXACT.divide(Decimal(1), Decimal(str(divisor))), _RATE_DIGITS)
+    return _EXACT.multiply(inverse, Decimal(str(factor)))
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < float("inf")
 
 
 def _rounded(amount: Decimal, currency: str) -> str:

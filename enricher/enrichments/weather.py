@@ -94,7 +94,11 @@ def enrich(draft: Draft, _: State, answer: Answer | None) -> Patch | None:
     stamps = answer.value.get("list") if isinstance(answer.value, dict) else None
     if not stamps:
         return Patch(failures=(Failure("Server response has no weather stamps"),))
-    return Patch(contexts=(Entity(_OUTPUT, data(nearest(stamps, epoch(draft.values[_MOMENT])))),))
+    try:
+        found = data(nearest(stamps, epoch(draft.values[_MOMENT])))
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, OSError) as error:
+        return Patch(failures=(Failure(f"Server response has a stamp that can't be read: {error!r}"),))
+    return Patch(contexts=(Entity(_OUTPUT, found),))
 
 
 def _explained(error: str) -> str:

@@ -55,8 +55,10 @@ def contexts(output: Output, rows: Sequence[Mapping[str, Any]]) -> list[Entity]:
 
 def value(cell: Any) -> Any:
     """A database value as JSON; what JSON has no type for is read as JSON where its text is that."""
-    if cell is None or isinstance(cell, bool | int | float | str | dict | list):
+    if cell is None or isinstance(cell, bool | int | float | str | dict):
         return cell
+    if isinstance(cell, list):
+        return [value(item) for item in cell]
     if isinstance(cell, datetime):
         return cell.isoformat()
     if isinstance(cell, date):

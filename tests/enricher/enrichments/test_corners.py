@@ -1,10 +1,13 @@
 """Rules of single enrichments that show only in odd configurations and events."""
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from enricher.enrichments.parts.rows import value
 from enricher.enrichments.weather import rounded
 from tests.enricher.enrichments.cases import RUNNERS, Case, Failed, Outcome
 
@@ -85,6 +88,27 @@ def test_of_two_places_equally_near_the_upper_one_shares_its_weather(
     coordinate: float, precision: int, expected: float
 ) -> None:
     assert rounded(coordinate, precision) == expected
+
+
+@pytest.mark.parametrize("rate", [0, -1, "0.8", None, float("nan"), float("inf")])
+def test_what_is_no_rate_is_a_failure_of_the_service(rate: Any, tmp_path: Path) -> None:
+    config = {"apiKey": "k", "baseCurrency": "EUR", "accountType": "DEVELOPER", "rateAt": "EOD_PRIOR"}
+    given = {"tr_currency": "USD", "tr_total": "1", "collector_tstamp": "2026-01-02T03:04:05Z"}
+    for rates in ({"USD": 1, "EUR": rate}, {"USD": rate, "EUR": 1}):
+        with pytest.raises(Failed, match="Open Exchange Rates error, type: "):
+            made("currency_conversion", tmp_path, config | {"oer_stub_rates": rates}, given)
+
+
+@pytest.mark.parametrize("stamps", [[{}], [{"dt": None}], [{"dt": 1e300}], ["x"], {"a": 1}])
+def test_weather_of_another_shape_is_a_failure(stamps: Any, tmp_path: Path) -> None:
+    config = {"apiHost": "h", "apiKey": "k", "timeout": 1, "cacheSize": 1, "geoPrecision": 1}
+    place = {"geo_latitude": 1.0, "geo_longitude": 2.0, "derived_tstamp": "2026-01-02 03:04:05.000"}
+    with pytest.raises(Failed, match="can't be read"):
+        made("weather", tmp_path, config, place | {"response": {"list": stamps}})
+
+
+def test_arrays_of_a_database_hold_what_its_columns_may() -> None:
+    assert value([Decimal("10.50"), date(2026, 1, 2), [None]]) == [10.5, "2026-01-02T00:00:00.000Z", [None]]
 
 
 def test_an_address_that_ipv6_wraps_is_in_lists_of_ipv4(tmp_path: Path) -> None:
