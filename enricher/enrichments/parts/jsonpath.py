@@ -1,28 +1,32 @@
 """JSONPath as Snowplow's configurations use it.
 
-Names, indices and wildcards, which is nearly all of them, are walked here, and can be changed in place of a copy
-of the whole document; slices, filters and `..` go to jsonpath-ng.
+Names, indices, slices, wildcards and `..`, which is nearly all of them, are walked here, and can be changed in place
+of a copy of the whole document; filters go to jsonpath-ng.
 """
 
 import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from jsonpath_ng.ext.parser import parse as parse_extended
 
-#: One of several names, an index, or None for everything.
-Selector = tuple[str, ...] | int | None
+#: Several names or indices, a range of indices, or None for everything.
+Selector = tuple[str | int, ...] | slice | None
+
+#: In place of a selector: the value itself and everything below it.
+_DEEP: Final = slice(0, 0)
 
 Change = Callable[[Any], Any]
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _STEP = re.compile(
     rf"\.?\[\s*(?P<quoted>(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*)\s*\]"
-    r"|\.?\[\s*(?P<index>-?\d+)\s*\]"
+    r"|\.?\[\s*(?P<indices>-?\d+(?:\s*,\s*-?\d+)*)\s*\]"
+    r"|\.?\[\s*(?P<range>(?:-?\d+)?\s*:\s*(?:-?\d+)?(?:\s*:\s*(?:-?\d+)?)?)\s*\]"
     r"|\.?\[\s*(?P<all>\*)\s*\]"
     r"|\.(?P<star>\*)"
-    r"|\.(?P<name>[^\s.\[\]'\"*()?@,:]+)"
+    r"|\.(?P<name>[^\s.\[\]*()=!<>]+)"
 )
 _NAMES = re.compile(_QUOTED)
 #: Jayway's way to write a subscript; behind another dot it is a descent.
@@ -52,7 +56,9 @@ def compiled(text: str) -> Path:
     steps = _steps(text)
     if steps is not None:
         only = steps[0] if len(steps) == 1 else None
-        return _Name(only[0]) if isinstance(only, tuple) and len(only) == 1 else _Simple(steps)
+        if isinstance(only, tuple) and len(only) == 1 and isinstance(only[0], str):
+            return _Name(only[0])
+        return _Simple(steps)
     if found := _BARE_SUBSCRIPT.search(text):
         raise InvalidPath(f"':' expected but {found.group()[-1]!r} found")
     try:
@@ -62,10 +68,13 @@ def compiled(text: str) -> Path:
 
 
 def _steps(text: str) -> tuple[Selector, ...] | None:
-    """None where the path needs more than names, indices and wildcards."""
+    """None where the path has a filter, or is none."""
     steps: list[Selector] = []
     position = 1
     while position < len(text):
+        if text.startswith("..", position):
+            steps.append(_DEEP)
+            position += 1
         found = _STEP.match(text, position)
         if not found:
             return None
@@ -77,8 +86,13 @@ def _steps(text: str) -> tuple[Selector, ...] | None:
 def _selector(found: re.Match[str]) -> Selector:
     if found["quoted"]:
         return tuple(re.sub(r"\\(.)", r"\1", name[1:-1]) for name in _NAMES.findall(found["quoted"]))
-    if found["index"]:
-        return int(found["index"])
+    if found["indices"]:
+        return tuple(map(int, found["indices"].split(",")))
+    if found["range"]:
+        chosen = slice(*(int(bound) if bound.strip() else None for bound in found["range"].split(":")))
+        if chosen.step == 0:
+            raise InvalidPath(f"a range with steps of 0: {found['range']}")
+        return chosen
     return (found["name"],) if found["name"] else None
 
 
@@ -122,14 +136,20 @@ class _Extended(NamedTuple):
 def _hits(value: Any, steps: Sequence[Selector]) -> Iterator[Any]:
     if not steps:
         yield value
-        return
-    for key in _keys(value, steps[0]):
-        yield from _hits(value[key], steps[1:])
+    elif steps[0] is _DEEP:
+        yield from _hits(value, steps[1:])
+        for key in _keys(value, None):
+            yield from _hits(value[key], steps)
+    else:
+        for key in _keys(value, steps[0]):
+            yield from _hits(value[key], steps[1:])
 
 
 def _changed(value: Any, steps: Sequence[Selector], change: Change) -> Any:
     if not steps:
         return change(value)
+    if steps[0] is _DEEP:
+        return _changed_below(_changed(value, steps[1:], change), value, steps, change)
     result = value
     for key in _keys(value, steps[0]):
         new = _changed(value[key], steps[1:], change)
@@ -139,13 +159,28 @@ def _changed(value: Any, steps: Sequence[Selector], change: Change) -> Any:
     return result
 
 
+def _changed_below(now: Any, before: Any, steps: Sequence[Selector], change: Change) -> Any:
+    """What a hit became is looked into, for hits that it still holds, but is not changed again."""
+    if type(now) is not type(before) or not isinstance(now, dict | list) or len(now) != len(before):
+        return now
+    result = now
+    for key in _keys(before, None):
+        old, new = before[key], now[key]
+        deeper = _changed(old, steps, change) if new is old else _changed_below(new, old, steps, change)
+        if deeper is not new:
+            result = result.copy() if result is now else result
+            result[key] = deeper
+    return result
+
+
 def _keys(value: Any, selector: Selector) -> Sequence[Any]:
     if isinstance(value, dict):
         if selector is None:
             return list(value)
         return [name for name in selector if name in value] if isinstance(selector, tuple) else ()
     if isinstance(value, list):
-        if selector is None:
-            return range(len(value))
-        return [selector] if isinstance(selector, int) and -len(value) <= selector < len(value) else ()
+        size = len(value)
+        if not isinstance(selector, tuple):
+            return range(size)[selector or slice(None)]
+        return [index for index in selector if isinstance(index, int) and -size <= index < size]
     return ()

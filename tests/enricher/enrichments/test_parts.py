@@ -24,6 +24,7 @@ DOCUMENT = {
     "a": {"b c": [1, {"d": "x"}, [2, 3]], "e": None},
     "list": [{"k": 1, "v": "one"}, {"k": 2, "v": "two"}],
     "sch.ool": True,
+    "@type": "odd",
 }
 
 PATHS = [
@@ -42,6 +43,15 @@ PATHS = [
     ("$.list[0:1].k", [1]),
     ("$..k", [1, 2]),
     ("$..['k']", [1, 2]),
+    ("$..k.x", []),
+    ("$..list[*].v", ["one", "two"]),
+    ("$.list[-1:].v", ["two"]),
+    ("$.list[ : ].v", ["one", "two"]),
+    ("$.list[::-1].k", [2, 1]),
+    ("$.list[5:9]", []),
+    ("$.list[1, 0, 7].k", [2, 1]),
+    ("$.a[0:1]", []),
+    ("$.@type", ["odd"]),
     ("$..[?(@.k==2)].v", ["two"]),
     ("$.list[?(@.k==2)].v", ["two"]),
 ]
@@ -61,12 +71,32 @@ def test_a_change_is_made_on_a_copy(path: str) -> None:
     assert expected == bool(compiled(path).find(DOCUMENT))
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("$..v", {"v": ["s!", {"v": "x!"}], "o": {"v": "y!", "q": "t"}}),
+        ("$..*", {"v": ["s!", {"v": "x!"}], "o": {"v": "y!", "q": "t!"}}),
+        ("$..['q']", {"v": ["s", {"v": "x"}], "o": {"v": "y", "q": "t!"}}),
+        ("$.v..v", {"v": ["s", {"v": "x!"}], "o": {"v": "y", "q": "t"}}),
+        ("$.v[0:1]", {"v": ["s!", {"v": "x"}], "o": {"v": "y", "q": "t"}}),
+    ],
+)
+def test_what_is_hit_at_several_depths_changes_once(path: str, expected: Any) -> None:
+    def marked(hit: Any) -> Any:
+        if isinstance(hit, list):
+            return [f"{item}!" if isinstance(item, str) else item for item in hit]
+        return f"{hit}!" if isinstance(hit, str) else hit
+
+    document = {"v": ["s", {"v": "x"}], "o": {"v": "y", "q": "t"}}
+    assert compiled(path).changed(document, marked) == expected
+
+
 def test_only_hits_change() -> None:
     changed = compiled("$.list[*].v").changed(DOCUMENT, str.upper)
     assert changed == {**DOCUMENT, "list": [{"k": 1, "v": "ONE"}, {"k": 2, "v": "TWO"}]}
 
 
-@pytest.mark.parametrize("path", ["", "a", ".a", "*.a", "$.a[b]", "$.[", "$[?(", "$.a b["])
+@pytest.mark.parametrize("path", ["", "a", ".a", "*.a", "$.a[b]", "$.[", "$[?(", "$.a b[", "$..", "$.a[1:2:0]"])
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(InvalidPath):
         compiled(path)
