@@ -25,7 +25,15 @@ _OUTPUT = "iglu:org.openweathermap/weather/jsonschema/1-0-0"
 _LATITUDE, _LONGITUDE, _MOMENT = (INDEX[name] for name in ("geo_latitude", "geo_longitude", "derived_tstamp"))
 _DAY = 86_400
 _TENTH = Decimal("0.1")
-_KEPT = ("main", "wind", "clouds", "rain", "snow", "weather")
+#: What the entity's schema knows of each part; it refuses what the service added since, such as `feels_like`.
+_KNOWN = {
+    "main": ("temp", "temp_min", "temp_max", "pressure", "sea_level", "grnd_level", "humidity"),
+    "wind": ("speed", "deg", "gust", "var_beg", "var_end"),
+    "clouds": ("all",),
+    "rain": ("1h", "3h"),
+    "snow": ("1h", "3h"),
+    "weather": ("id", "main", "description", "icon"),
+}
 
 
 class Config(Parameters):
@@ -113,4 +121,11 @@ def nearest(stamps: Sequence[Mapping[str, Any]], moment: int) -> Mapping[str, An
 
 def data(stamp: Mapping[str, Any]) -> dict[str, Any]:
     moment = datetime.fromtimestamp(stamp["dt"], UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    return {"dt": moment, **{name: stamp[name] for name in _KEPT if stamp.get(name) is not None}}
+    parts = {name: _known(stamp[name], names) for name, names in _KNOWN.items() if stamp.get(name) is not None}
+    return {"dt": moment, **parts}
+
+
+def _known(part: Any, names: Sequence[str]) -> Any:
+    if isinstance(part, list):
+        return [_known(one, names) for one in part]
+    return {name: part[name] for name in names if part.get(name) is not None}

@@ -99,12 +99,33 @@ def test_what_is_no_rate_is_a_failure_of_the_service(rate: Any, tmp_path: Path) 
             made("currency_conversion", tmp_path, config | {"oer_stub_rates": rates}, given)
 
 
-@pytest.mark.parametrize("stamps", [[{}], [{"dt": None}], [{"dt": 1e300}], ["x"], {"a": 1}])
+@pytest.mark.parametrize("stamps", [[{}], [{"dt": None}], [{"dt": 1e300}], ["x"], {"a": 1}, [{"dt": 1, "main": 1}]])
 def test_weather_of_another_shape_is_a_failure(stamps: Any, tmp_path: Path) -> None:
     config = {"apiHost": "h", "apiKey": "k", "timeout": 1, "cacheSize": 1, "geoPrecision": 1}
     place = {"geo_latitude": 1.0, "geo_longitude": 2.0, "derived_tstamp": "2026-01-02 03:04:05.000"}
     with pytest.raises(Failed, match="can't be read"):
         made("weather", tmp_path, config, place | {"response": {"list": stamps}})
+
+
+def test_weather_that_the_schema_does_not_know_is_left_out(tmp_path: Path) -> None:
+    config = {"apiHost": "h", "apiKey": "k", "timeout": 1, "cacheSize": 1, "geoPrecision": 1}
+    stamp = {
+        "dt": 1_767_322_800,
+        "main": {"temp": 280.1, "feels_like": 277, "pressure": 1013, "sea_level": None},
+        "wind": {"speed": 1, "deg": 200},
+        "clouds": {"all": 90},
+        "weather": [{"id": 500, "main": "Rain", "description": "light rain", "icon": "10d", "more": 1}],
+        "visibility": 10_000,
+    }
+    place = {"geo_latitude": 1.0, "geo_longitude": 2.0, "derived_tstamp": "2026-01-02 03:04:05.000"}
+    (context,) = made("weather", tmp_path, config, place | {"response": {"list": [stamp]}})["contexts"]
+    assert context["data"] == {
+        "dt": "2026-01-02T03:00:00.000Z",
+        "main": {"temp": 280.1, "pressure": 1013},
+        "wind": {"speed": 1, "deg": 200},
+        "clouds": {"all": 90},
+        "weather": [{"id": 500, "main": "Rain", "description": "light rain", "icon": "10d"}],
+    }
 
 
 def test_arrays_of_a_database_hold_what_its_columns_may() -> None:
