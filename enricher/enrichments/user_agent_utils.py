@@ -22,6 +22,8 @@ IDENTIFIER = "ua-parser"
 
 _USERAGENT = INDEX["useragent"]
 _REMEMBERED = 10_000
+#: Characters that the columns hold. What an app calls itself may be longer, and would cost the event.
+_LONGEST = 50
 
 #: ua-parser's browser → family, and rendering engine.
 _BROWSERS = {
@@ -88,7 +90,7 @@ def columns(useragent: str, result: PartialResult) -> dict[str, str]:
         "dvce_type": device,
         "dvce_ismobile": "1" if device in ("Mobile", "Tablet", "Wearable computer") else "0",
     }
-    return {name: tsv_safe(text) for name, text in fields.items()}
+    return {name: tsv_safe(text) for name, text in fields.items() if len(text) <= _LONGEST}
 
 
 def _device(useragent: str, system: str, result: PartialResult) -> str:

@@ -66,6 +66,8 @@ _ENGINES = re.compile(r"\b(?:AppleWebKit|Gecko|Trident|Presto|KHTML)/\d")
 _ROBOTS_OF = {"Googlebot": "Google", "bingbot": "Bing", "AdsBot-Google": "Google"}
 _BRAND = re.compile(r'"([^"]*)"\s*;\s*v="([^"]*)"')
 _UNKNOWN = "Unknown"
+#: Characters that the entity's schema allows to the shortest of its texts. A longer one would cost the event.
+_LONGEST_NAME = 128
 
 
 class Config(Parameters):
@@ -111,10 +113,16 @@ def _hints(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def context(useragent: str, hints: Mapping[str, str], parse: Parse, is_robot: Callable[[str], bool]) -> dict[str, str]:
-    """The entity's data. Without a user agent nothing is known, as in Yauaa."""
+    """The entity's data. Without a user agent nothing is known, as in Yauaa. What is too long to be a name is none."""
     if not useragent:
         return {"deviceClass": _UNKNOWN}
-    result = parse(useragent)
+    data = _parsed(useragent, hints, parse(useragent), is_robot)
+    return {name: text for name, text in data.items() if len(text) <= _LONGEST_NAME}
+
+
+def _parsed(
+    useragent: str, hints: Mapping[str, str], result: PartialResult, is_robot: Callable[[str], bool]
+) -> dict[str, str]:
     if is_robot(useragent):
         return _robot(result)
     data = {"deviceClass": _device_class(useragent, result, hints), **_device(result, hints)}

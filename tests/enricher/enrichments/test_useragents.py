@@ -6,6 +6,7 @@ import pytest
 
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.useragent import builtin
+from enricher.enrichments.user_agent_utils import columns
 from enricher.enrichments.yauaa import context
 
 _ANDROID = (
@@ -36,6 +37,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Dalvik/2.1.0 (Linux; U; Android 9; SM-T870 Build/PPR1)", {"deviceClass": "Tablet"}),
     (_XBOX, {"deviceClass": "Game Console", "agentName": "Edge"}),
     ("Roku/DVP-12.5 (12.5.0.4178-AE)", {"deviceClass": "Set-top box"}),
+    (f"{'x' * 900}/1.2 CFNetwork/1 Darwin/19.3.0", {"deviceClass": "Phone", "agentName": None}),
     ("curious thing", {"deviceClass": "Unknown", "layoutEngineClass": "Unknown", "agentClass": "Unknown"}),
 ]
 
@@ -44,3 +46,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 def test_what_is_said_of_a_user_agent(useragent: str, expected: dict[str, Any]) -> None:
     said = context(useragent, {}, builtin(), detector())
     assert {name: said.get(name) for name in expected} == expected
+
+
+def test_what_is_longer_than_its_column_is_left_out() -> None:
+    name = "x" * 60
+    found = columns(text := f"{name}/1.2 CFNetwork/1 Darwin/19.3.0", builtin()(text))
+    assert "br_family" not in found
+    assert found["os_family"] == "iOS"
