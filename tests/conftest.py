@@ -18,7 +18,7 @@ from shared.stream.topology import QUEUE_OF
 from tests.broker import Address, BrokerAbsent, Node, end_shared_node, named, private_node, shared_node
 
 #: Variables that steer the tests; every other one of ours would steer what they test.
-TEST_VARIABLES = ("EVNT_TEST_", "EVNT_VECTORS", "EVNT_TRAFFIC", "EVNT_MMDB")
+TEST_VARIABLES = ("EVNT_TEST_", "EVNT_VECTORS", "EVNT_TRAFFIC")
 
 _FOLDER = pytest.StashKey[Path]()
 _NODE = pytest.StashKey[Node]()

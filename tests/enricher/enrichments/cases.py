@@ -186,7 +186,7 @@ def _fingerprint(case: Case) -> Outcome:
 def _ip_lookups(case: Case) -> Outcome:
     if "assets" in case.expected:
         return case.assets(ip_lookups)
-    databases = folder("EVNT_MMDB", "../shared/data/mmdb").resolve()
+    databases = folder("EVNT_TEST_MMDB", "../shared/data/mmdb").resolve()
     case.config = {
         name: {"uri": str(databases), "database": chosen["database"]} for name, chosen in case.config.items()
     }
