@@ -217,7 +217,8 @@ def read(addresses: str, exclude: str, include: str) -> Lists:
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    for line in text.splitlines():
+    """Only line feeds end a line: ISO-8859-1 has a control character that Python takes for another line end."""
+    for line in text.split("\n"):
         if line.strip() and not line.startswith("#"):
             yield [cell.strip() for cell in line.split("|")]
 

@@ -139,6 +139,13 @@ def test_an_address_that_ipv6_wraps_is_in_lists_of_ipv4(tmp_path: Path) -> None:
     assert context["data"]["reason"] == "FAILED_IP_EXCLUDE"
 
 
+def test_lines_of_iab_lists_end_at_line_feeds_only(tmp_path: Path) -> None:
+    files = {"ip": "", "include": "odd\x85browser|1|0\r\nother|1|0\r\n", "exclude": ""}
+    given = {"useragent": "Odd\x85Browser", "user_ipaddress": None, "derived_tstamp": "2026-01-01T00:00:00Z"}
+    (context,) = made("iab_spiders_and_robots", tmp_path, {"files": files}, given)["contexts"]
+    assert context["data"]["reason"] == "PASSED_ALL"
+
+
 def test_a_file_of_event_specifications_may_say_more_than_is_read(tmp_path: Path) -> None:
     wanted = {"schemaKey": _A, "minCardinality": None, "maxCardinality": None, "comment": ""}
     one = {"id": "s", "name": "n", "schemaKey": _PAGE_VIEW, "entities": [wanted], "owner": "shop"}
