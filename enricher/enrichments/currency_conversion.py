@@ -107,6 +107,8 @@ def _once_a_service(failures: Iterable[Failure]) -> tuple[Failure, ...]:
 def converted(amount: Amount, base: str, answer: Answer | None) -> str | Failure:
     if amount.currency not in MINOR_UNITS:
         return Failure(f"Unknown currency '{amount.currency}'", amount.currency_column, amount.currency)
+    if not amount.value.is_finite():
+        return Failure(f"{amount.target}: the amount is larger than a double can be")
     if amount.currency == base:
         return _rounded(amount.value, base)
     rates = answer.value.get("rates") if answer and not answer.error and isinstance(answer.value, dict) else None

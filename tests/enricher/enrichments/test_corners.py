@@ -90,6 +90,14 @@ def test_of_two_places_equally_near_the_upper_one_shares_its_weather(
     assert rounded(coordinate, precision) == expected
 
 
+@pytest.mark.parametrize("currency", ["EUR", "USD"])
+def test_an_amount_that_no_double_holds_is_a_failure(currency: str, tmp_path: Path) -> None:
+    config = {"apiKey": "k", "baseCurrency": "EUR", "accountType": "DEVELOPER", "rateAt": "EOD_PRIOR"}
+    given = {"tr_currency": currency, "tr_total": "1e400", "collector_tstamp": "2026-01-02T03:04:05Z"}
+    with pytest.raises(Failed, match="larger than a double"):
+        made("currency_conversion", tmp_path, config | {"oer_stub_rates": {"USD": 1, "EUR": 0.8}}, given)
+
+
 @pytest.mark.parametrize("rate", [0, -1, "0.8", None, float("nan"), float("inf")])
 def test_what_is_no_rate_is_a_failure_of_the_service(rate: Any, tmp_path: Path) -> None:
     config = {"apiKey": "k", "baseCurrency": "EUR", "accountType": "DEVELOPER", "rateAt": "EOD_PRIOR"}
