@@ -159,12 +159,15 @@ def text_of(value: Any) -> str:
 def address(template: str, values: Mapping[str, str]) -> str | None:
     """None where a place stays unfilled."""
     url = _PLACE.sub(
-        lambda place: (
-            quote_plus(values[place[1]], safe=_UNRESERVED).replace("~", "%7E") if place[1] in values else place[0]
-        ),
+        lambda place: _encoded(values[place[1]]) if place[1] in values else place[0],
         template,
     )
     return None if "{" in url or "}" in url else url
+
+
+def _encoded(value: str) -> str:
+    """As forms are; half a character is a `?`, as it is in the body."""
+    return quote_plus(value, safe=_UNRESERVED, errors="replace").replace("~", "%7E")
 
 
 def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:

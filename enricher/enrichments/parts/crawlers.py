@@ -13,7 +13,7 @@ from ua_parser import Domain, RegexResolver
 from ua_parser.matchers import UserAgentMatcher
 
 from enricher.enrichments.contract import EnrichmentRefused
-from enricher.enrichments.parts.useragent import LONGEST
+from enricher.enrichments.parts.useragent import readable
 
 _LOOK_AROUND = re.compile(r"\(\?<?[!=]")
 
@@ -29,7 +29,7 @@ def detector() -> Callable[[str], bool]:
     harmless = _alternation(providers.exclusions.data)
 
     def is_crawler(useragent: str) -> bool:
-        text = harmless.sub("", useragent[:LONGEST])
+        text = harmless.sub("", readable(useragent))
         return bool(text) and (listed(text, Domain.USER_AGENT).user_agent is not None or bool(rest.search(text)))
 
     return is_crawler

@@ -27,7 +27,13 @@ def builtin() -> Parse:
 def parser(resolver: Callable[[str, Domain], PartialResult]) -> Parse:
     if RegexResolver is None:
         raise EnrichmentRefused("the Rust engine of ua-parser is missing: install ua-parser[regex]")
-    return lambda text: resolver(text[:LONGEST], Domain.ALL)
+    return lambda text: resolver(readable(text), Domain.ALL)
+
+
+def readable(text: str) -> str:
+    """As much as is looked at, with `?` for the halves of characters, which JSON may hold and Rust does not take."""
+    text = text[:LONGEST]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def joined(*parts: str | None) -> str | None:

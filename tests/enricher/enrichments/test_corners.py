@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from enricher.enrichments import ORDER
+from enricher.enrichments.contract import Resources
 from enricher.enrichments.parts.rows import value
 from enricher.enrichments.weather import rounded
 from tests.enricher.enrichments.cases import RUNNERS, Case, Failed, Outcome
+from tests.enricher.enrichments.drafts import draft
 
 _A = "iglu:com.acme/a/jsonschema/1-0-0"
 _PAGE_VIEW = "iglu:com.snowplowanalytics.snowplow/page_view/jsonschema/1-0-0"
@@ -145,6 +148,19 @@ def test_an_address_that_ipv6_wraps_is_in_lists_of_ipv4(tmp_path: Path) -> None:
     given = {"useragent": "Browser", "user_ipaddress": "::ffff:10.1.2.3", "derived_tstamp": "2026-01-01T00:00:00Z"}
     (context,) = made("iab_spiders_and_robots", tmp_path, {"files": files}, given)["contexts"]
     assert context["data"]["reason"] == "FAILED_IP_EXCLUDE"
+
+
+@pytest.mark.parametrize("enrichment", ["ua_parser", "user_agent_utils", "yauaa", "iab"])
+def test_half_a_character_in_a_user_agent_costs_no_event(enrichment: str, tmp_path: Path) -> None:
+    module = next(step.module for step in ORDER if step.name == enrichment)
+    state = module.prepare(module.Config(), Resources(tmp_path, tmp_path))
+    before = draft({"useragent": "Half \ud83d Chrome/120.0", "derived_tstamp": "2026-01-02 03:04:05.000"})
+    assert module.enrich(before, state) is not None
+
+
+def test_half_a_character_in_an_address_is_a_question_mark(tmp_path: Path) -> None:
+    config = {"api": {"http": {"method": "GET", "uri": "http://h/{{a}}"}}}
+    assert made("api_request", tmp_path, config, {"template_context": {"a": "x\ud83d"}})["url"] == "http://h/x%3F"
 
 
 def test_lines_of_iab_lists_end_at_line_feeds_only(tmp_path: Path) -> None:
