@@ -171,10 +171,12 @@ def _report(event: Event, enrichment: Enrichment | None, failures: Sequence[Fail
 # ---- phase 3 ------------------------------------------------------------------------------------------------------
 
 
-def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, schemas: Schemas) -> None:
+def check(
+    event: Event, lengths: limits.AtomicLimits, accept_long: bool, schemas: Schemas, clear_long: bool = True
+) -> None:
     """Derived contexts first, then lengths, then what enrichments replaced.
 
-    Raises UnknownSchema before anything is changed.
+    clear_long: the event goes on without its over-long columns. Raises UnknownSchema before anything is changed.
     """
     draft = event.draft
     derived = recheck("derived_contexts", draft.derived, schemas) if draft.derived else None
@@ -182,12 +184,12 @@ def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, schemas
     contexts = recheck("contexts", draft.contexts, schemas) if event.contexts_changed else None
     if derived is not None:
         draft.derived = derived.entities
-        event.infos = (*event.infos, *derived.infos)
         event.made = derived.violations
     too_long = () if accept_long else lengths.violations(draft.values)
     if too_long:
         event.made = (*event.made, AtomicErrors(tuple(too_long)))
-        limits.clear(draft.values, too_long)
+        if clear_long:
+            limits.clear(draft.values, too_long)
     if inner is not None:
         inner.text = event_text(inner.entities[0]) if inner.entities else ""
         _take_event(event, inner)
@@ -196,6 +198,8 @@ def check(event: Event, lengths: limits.AtomicLimits, accept_long: bool, schemas
         contexts.text = contexts_text(contexts.entities)
         _take_contexts(event, contexts)
         event.made = (*event.made, *contexts.violations)
+    if derived is not None:
+        event.infos = (*event.infos, *derived.infos)
 
 
 def conclude(event: Event, rows: BadRows) -> None:

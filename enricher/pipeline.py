@@ -235,7 +235,8 @@ class Pipeline:
 
     def _check(self, one: _Underway, batch: _Batch) -> _Questions | None:
         options, schemas = self._options, batch.schemas
-        return _with_schemas(schemas, lambda: check(one.event, options.lengths, options.accept_long, schemas))
+        lengths, accept_long, clear_long = options.lengths, options.accept_long, options.emit_failed
+        return _with_schemas(schemas, lambda: check(one.event, lengths, accept_long, schemas, clear_long))
 
     def _sort(self, one: _Underway, batch: _Batch) -> None:
         """Only the first phase that found something is in the bad row; the failed event carries everything."""

@@ -16,6 +16,8 @@ _SCHEMA: Final = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPay
 _PATH: Final = re.compile(r"/?([^/]+)/([^/]+)/?")
 _FORWARDED_FOR: Final = "x-forwarded-for: "
 _FORWARDED: Final = "forwarded: for="
+#: Encodings that are charsets to Python only.
+_FOREIGN_CHARSETS: Final = frozenset(("charmap", "palmos", "raw-unicode-escape", "unicode-escape", "utf-7"))
 #: What a header that may be one of them begins with.
 _FORWARDING: Final = frozenset(("x", "X", "f", "F"))
 _ADDRESS: Final = re.compile(
@@ -169,9 +171,10 @@ def _charset(name: str | None) -> str | Refused:
         return Refused("Null charset name")
     try:
         b"\xff".decode(name, "replace")  # Python also has codecs that are no charsets, such as hex
-        return codecs.lookup(name).name
+        found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return Refused(name)
+    return Refused(name) if found in _FOREIGN_CHARSETS else found
 
 
 def forwarded_address(lines: list[str]) -> str | None:

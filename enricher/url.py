@@ -63,7 +63,8 @@ _USERINFO: Final = re.compile(f"[{_UNRESERVED};:&=+$,%{_OTHER}]*")
 _SCHEME: Final = re.compile(r"[A-Za-z0-9+.\-]*")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _AUTHORITY_END: Final = re.compile(r"[/?#]|\Z")
-_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.]+)?")
+_IPV6: Final = re.compile(r"([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9_.]+)?")
+_HEX: Final = re.compile(r"[0-9A-Fa-f]{1,4}")
 _IPV4: Final = re.compile(r"(?:0*(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:\.(?!$)|$)){4}")
 _HOSTNAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?")
 _LAST_LABEL: Final = re.compile(r"(?:^|\.)([^.]+)\.?$")
@@ -247,16 +248,31 @@ def _ipv6(text: str, start: int, end: int) -> tuple[str, int | None]:
     close = text.find("]", start, end)
     if close < 0:
         raise _Illegal("Expected closing bracket for IPv6 address", end)
-    if _IPV6.fullmatch(text, start + 1, close) is None or text.count(":", start, close) < 2:
+    match = _IPV6.fullmatch(text, start + 1, close)
+    if match is None or not _is_ipv6(match[1]):
         raise _Illegal("Malformed IPv6 address", start + 1)
     return text[start : close + 1], _port(text, close + 1, end)
+
+
+def _is_ipv6(text: str) -> bool:
+    """Eight groups of 16 bits, or fewer and one `::`; the last two may be written as an IPv4 address."""
+    halves = text.split("::")
+    groups = [group for half in halves if half for group in half.split(":")]
+    if groups and "." in groups[-1] and not text.endswith("::"):
+        if _IPV4.fullmatch(groups.pop()) is None:
+            return False
+        groups += "00"
+    count_fits = len(groups) == 8 if len(halves) == 1 else len(halves) == 2 and len(groups) < 8
+    return count_fits and all(map(_HEX.fullmatch, groups))
 
 
 def _port(text: str, colon: int, end: int) -> int | None:
     if colon == end:
         return None
+    if text[colon] != ":":
+        raise _Illegal("Expected port number", colon)
     digits = text[colon + 1 : end]
-    if text[colon] != ":" or (digits and not (digits.isascii() and digits.isdigit())):
+    if digits and not (digits.isascii() and digits.isdigit()):
         raise _Illegal("Illegal character in port number", colon + 1)
     if digits and int(digits[-400:]) >= 2**31:
         raise _Illegal("Malformed port number", colon + 1)

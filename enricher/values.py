@@ -29,7 +29,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 #: Decimal digits of any script, as far as Java's 16 bits a character reach.
 _DIGIT: Final = r"(?:(?![\U00010000-\U0010ffff])\d)"
 _INTEGER: Final = re.compile(f"[+-]?{_DIGIT}+")
-_DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGIT}+(?:\.{_DIGIT}*)?|\.{_DIGIT}+)(?:[eE][+-]?({_DIGIT}+))?")
+_DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGIT}+(?:\.{_DIGIT}*)?|\.{_DIGIT}+)(?:[eE]([+-]?{_DIGIT}+))?")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _LOWER_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIMENSIONS: Final = re.compile(r"([0-9]+)x([0-9]+)")
@@ -105,19 +105,19 @@ def decimal(text: str) -> Converted:
     match = _DECIMAL.fullmatch(text)
     if match is None:
         return "" if text.lower() == "null" else _not_a_decimal(_jdk_complaint(text))
-    exponent = (match[1] or "").lstrip("0")
-    if len(exponent) > _EXPONENT:
-        return _not_a_decimal("Too many nonzero exponent digits.")
-    return _print_decimal(text) if len(exponent) < _EXPONENT else _not_a_decimal("Exponent overflow.")
+    complaint = _exponent_complaint(match[1]) if match[1] else None
+    return _not_a_decimal(complaint) if complaint else _print_decimal(text)
 
 
 def _print_decimal(text: str) -> Converted:
     sign, digits, exponent = Decimal(text).as_tuple()
+    if not any(digits):
+        sign, exponent = 0, min(int(exponent), 0)
     if not isinstance(exponent, int) or len(digits) + max(exponent, 0) > _LONGEST_DECIMAL:
         return _not_a_decimal("Too many nonzero exponent digits.")
     if exponent > 0:
-        digits, exponent = (digits + (0,) * exponent if any(digits) else (0,)), 0
-    return str(Decimal((sign if any(digits) else 0, digits, exponent)))
+        digits, exponent = digits + (0,) * exponent, 0
+    return str(Decimal((sign, digits, exponent)))
 
 
 def _not_a_decimal(complaint: str) -> Refused:
@@ -127,7 +127,7 @@ def _not_a_decimal(complaint: str) -> Refused:
 #: Texts up to this length after the sign go through BigDecimal's short way, which names the offending character.
 _COMPACT: Final = 18
 
-#: As many digits an exponent may have, leading zeros aside.
+#: As many digits an exponent may have, leading zeros beyond these aside.
 _EXPONENT: Final = 10
 
 #: A character beyond is two units in Java, neither of them printable.
@@ -159,14 +159,18 @@ def _jdk_complaint(text: str) -> str:
 
 
 def _exponent_complaint(text: str) -> str | None:
-    if not text:
-        return "null"
-    digits = text[1:] if text[0] in "+-" else text
+    """In the JDK's order: how many digits there are, whether they are any, what they say. Behind the end is `null`."""
+    digits = text[1:] if text[:1] in ("+", "-") else text
     if not digits:
-        return "No exponent digits."
-    if len(digits.lstrip("0")) > _EXPONENT:
+        return "null"
+    while len(digits) > _EXPONENT and _is_digit(digits[0]) and int(digits[0]) == 0:
+        digits = digits[1:]
+    if len(digits) > _EXPONENT:
         return "Too many nonzero exponent digits."
-    return None if all(map(_is_digit, digits)) else "Not a digit."
+    if not all(map(_is_digit, digits)):
+        return "Not a digit."
+    exponent = -int(digits) if text[0] == "-" else int(digits)
+    return None if -(2**31) <= exponent < 2**31 else "Exponent overflow."
 
 
 def _is_digit(character: str) -> bool:
@@ -197,16 +201,17 @@ def uuid(text: str) -> Converted:
 
 
 def lenient_uuid(text: str) -> str | None:
-    """What java.util.UUID.fromString makes of five groups of any length: `1-1-1-1-1` is a UUID to it."""
+    """What java.util.UUID.fromString makes of five groups of 63 bits: `1-1-1-1-1` is a UUID to it, `+1` a group."""
     if _LOWER_UUID.fullmatch(text):
         return text
     groups = text.split("-")
-    if len(text) > 36 or len(groups) != 5 or not all(re.fullmatch("[0-9a-fA-F]{1,16}", group) for group in groups):
+    if len(text) > 36 or len(groups) != 5 or not all(re.fullmatch(r"\+?[0-9a-fA-F]+", group) for group in groups):
+        return None
+    numbers = [int(group, 16) for group in groups]
+    if max(numbers) >= 2**63:
         return None
     widths = (8, 4, 4, 4, 12)
-    return "-".join(
-        f"{int(group, 16) & (1 << 4 * width) - 1:0{width}x}" for group, width in zip(groups, widths, strict=True)
-    )
+    return "-".join(f"{number & (1 << 4 * width) - 1:0{width}x}" for number, width in zip(numbers, widths, strict=True))
 
 
 @remembered(8192)

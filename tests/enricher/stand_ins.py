@@ -70,9 +70,11 @@ def _played(behaviour: Behaviour) -> Enrichment:
     return Enrichment(_SCRIPT, "Javascript enrichment", _SCRIPT_SCHEMA, None, lambda draft, _: behaviour(draft))
 
 
-def _real(name: str, parameters: Mapping[str, Any], uri: str) -> Enrichment:
+def _real(name: str, told: Mapping[str, Any], uri: str) -> Enrichment:
+    """`told`: its parameters, or the configuration that they are part of."""
     step = _step(name)
-    config, problems = validated(step, parameters)
+    configuration = told.get("data", told)
+    config, problems = validated(step, configuration.get("parameters", configuration))
     assert not problems
     state = step.module.prepare(config, Resources(Path(), Path()))
     identifier = getattr(step.module, "IDENTIFIER", name)

@@ -116,7 +116,9 @@ def test_all_types_are_among_the_cases() -> None:
     }
 
 
-@pytest.mark.parametrize("encoding", ["klingon", "", "hex", "rot13", "idna", "undefined", "utf-8\0"])
+@pytest.mark.parametrize(
+    "encoding", ["klingon", "", "hex", "rot13", "idna", "utf-7", "unicode_escape", "undefined", "utf-8\0"]
+)
 def test_what_is_no_charset_is_named(encoding: str) -> None:
     (row,) = rows(enrich(record(encoding=encoding, querystring="e=pv&page=%C3%BC")))
     assert row["data"]["failure"]["message"] == {"error": f"error deserializing raw event: {encoding}"}

@@ -228,6 +228,30 @@ def test_without_a_failed_stream_only_the_bad_row_is_made() -> None:
     assert (outcome.failed, len(outcome.bad)) == ([], 1)
 
 
+@pytest.mark.parametrize("emit_failed", [True, False])
+def test_a_column_that_is_too_long_is_emptied_for_the_failed_stream_only(emit_failed: bool) -> None:
+    outcome = enrich(post({**GOOD, "tna": "x" * 129}), options=Options(PROCESSOR, emit_failed=emit_failed))
+    assert [columns(line.body).get("name_tracker") for line in outcome.failed] == [None] * emit_failed
+    (row,) = rows(outcome)
+    assert row["data"]["payload"]["enriched"]["name_tracker"] == (None if emit_failed else "x" * 129)
+
+
+def test_what_stood_in_for_superseded_schemas_is_told_of_sent_ones_first() -> None:
+    names = [f"iglu:com.acme/{name}/jsonschema/1-0-0" for name in ("made", "sent", "changed")]
+    made_up = {uri: {"type": "object", "$supersededBy": "1-0-1"} for uri in names}
+    schemas = Schemas({**made_up, **{uri.replace("1-0-0", "1-0-1"): {"type": "object"} for uri in names}})
+    sent = {
+        "schema": "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1",
+        "data": [{"schema": names[1], "data": {}}],
+    }
+    patch = Patch(contexts=[Entity(names[0], {})], entities=[Entity(names[2], {})], revalidate=True)
+    changed = [enrichment(lambda *_: patch)]
+    outcome = enrich(post({**GOOD, "co": json.dumps(sent)}), schemas=schemas, enrichments=changed)
+    derived = json.loads(columns(outcome.enriched[0].body)["derived_contexts"])["data"]
+    told = [one["data"]["originalSchema"] for one in derived if "/validation_info/" in one["schema"]]
+    assert told == [names[1], names[2], names[0]]
+
+
 # ---- any input ----------------------------------------------------------------------------------------------------
 
 json_texts = st.recursive(

@@ -30,7 +30,9 @@ SCHEMAS = Schemas(fixtures())
 
 # ---- whole events -------------------------------------------------------------------------------------------------
 
-_CONFIG = frozenset(("atomicFieldsLimits", "acceptInvalid", "emitFailed", "tryBase64Decoding", "maxBytesSinglePayload"))
+_CONFIG = frozenset(
+    ("atomicFieldsLimits", "acceptInvalid", "emitFailed", "maxBytesSinglePayload", "maxJsonDepth", "tryBase64Decoding")
+)
 
 
 def _options(config: Mapping[str, Any]) -> Options:
@@ -38,6 +40,7 @@ def _options(config: Mapping[str, Any]) -> Options:
     limits = AtomicLimits(config.get("atomicFieldsLimits", {}))
     return Options(
         PROCESSOR,
+        json_depth=config.get("maxJsonDepth", 50),
         lengths=limits,
         accept_long=config.get("acceptInvalid", False),
         emit_failed=config.get("emitFailed", True),

