@@ -13,6 +13,7 @@ Pairs = list[tuple[str, str | None]]
 #: java.net.URI wants a whole URL; the index in its messages counts these characters too.
 _FRONT: Final = "http://localhost/?"
 _SEPARATORS: Final = re.compile("[&;]")
+_PIECES: Final = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]+")
 
 
 def pairs(text: str, charset: str = "utf-8") -> Pairs | Refused:
@@ -39,15 +40,15 @@ def decode(text: str, charset: str = "utf-8") -> str:
     if text.isascii():
         if "%" not in text:
             return text.replace("+", " ") if "+" in text else text
-        raw = text.replace("+", " ").encode("ascii")
-    else:
-        raw = bytes(ord(unit) & 0xFF for unit in _utf16_units(text.replace("+", " ")))
-    return unquote_to_bytes(raw).decode(charset, "replace")
+        return _bytes(text).decode(charset, "replace")
+    return b"".join(map(_bytes, _PIECES.findall(text))).decode(charset, "replace")
 
 
-def _utf16_units(text: str) -> str:
-    encoded = text.encode("utf-16-le", "surrogatepass")
-    return "".join(chr(encoded[index]) for index in range(0, len(encoded), 2))
+def _bytes(piece: str) -> bytes:
+    """The lower byte of each UTF-16 unit beyond ASCII, even where that is a percent sign: it escapes nothing."""
+    if piece.isascii():
+        return unquote_to_bytes(piece.replace("+", " "))
+    return piece.encode("utf-16-le", "surrogatepass")[::2]
 
 
 def decode_form(text: str, charset: str = "utf-8") -> str | Refused:

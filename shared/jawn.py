@@ -13,6 +13,7 @@ _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*)?")
 _DIGITS = re.compile(r"[0-9]+")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
+_BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 
 _State = Literal["value", "array start", "array end", "object start", "object end", "key", "colon"]
 
@@ -22,14 +23,19 @@ class _Offence(Exception):
 
 
 def complaint(text: str) -> str | None:
-    """Jawn's message; None where the text is JSON."""
+    """Jawn's message; None where the text is JSON. Jawn counts and quotes UTF-16 units."""
     try:
-        _Scanner(text).run()
+        _Scanner(_BEYOND_16_BITS.sub(_surrogates, text)).run()
     except IndexError:
         return "exhausted input"
     except _Offence as offence:
-        return str(offence)
+        return str(offence).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return None
+
+
+def _surrogates(match: re.Match[str]) -> str:
+    above = ord(match[0]) - 0x10000
+    return chr(0xD800 + (above >> 10)) + chr(0xDC00 + (above & 0x3FF))
 
 
 class _Scanner:

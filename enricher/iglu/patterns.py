@@ -17,7 +17,9 @@ _CLASSES: Final = {
     "d": "0-9",
     "w": "0-9A-Za-z_",
     "s": " \t-\r",
-    "h": " \t\xa0",
+    "e": "\x1b",
+    "h": " \t\xa0\u1680\u180e\u2000-\u200a\u202f\u205f\u3000",
+    "v": "\n-\r\x85\u2028\u2029",
     r"p{Lower}": "a-z",
     r"p{Upper}": "A-Z",
     r"p{Alpha}": "A-Za-z",
@@ -29,11 +31,17 @@ _CLASSES: Final = {
     r"p{Cntrl}": "\x00-\x1f\x7f",
     r"p{ASCII}": "\x00-\x7f",
 }
-_NEGATED: Final = {"D": "0-9", "W": "0-9A-Za-z_", "S": " \t-\r"}
+_NEGATED: Final = {letter.upper(): _CLASSES[letter] for letter in "dwshv"}
+#: The same between the brackets of another class, for those that have so few members that the others can be told.
+_OTHERS: Final = {
+    "D": "\x00-/:-\U0010ffff",
+    "W": "\x00-/:-@\\[-^`{-\U0010ffff",
+    "S": "\x00-\x08\x0e-\x1f!-\U0010ffff",
+}
 
 _ATOM = re.compile(
     r"\\[pP]\{\w+\}|\\[pP][A-Z]|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\Q.*?(?:\\E|$)|\\.|"
-    r"\[\^?|\(\?<(?=[a-zA-Z])|\(\?:|\(\?|[*+?}][+]|.",
+    r"\{[0-9]+(?:,[0-9]*)?\}(?![+])|\{[0-9]+(?:,[0-9]*)?(?=\}[+])|\[\^?|\(\?<(?=[a-zA-Z])|\(\?:|\(\?|[*+?}][+]|&&|.",
     re.DOTALL,
 )
 _SAFE_ESCAPES: Final = frozenset("\\.^$|?*+()[]{}-/tnrf")
@@ -48,8 +56,8 @@ class Pattern(NamedTuple):
 
 def translate(java: str) -> Pattern | None:
     """None where the pattern can't be compiled."""
-    pattern = _translated(java)
     try:
+        pattern = _translated(java)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             re.compile(pattern.text)
@@ -73,12 +81,12 @@ def _translated(java: str) -> Pattern:
 
 
 def _in_class(atom: str) -> tuple[str, str | None]:
-    """A atom between brackets, for Python and for the fast engine."""
-    if atom[0] == "[":
-        return atom.replace("[", r"\["), None
+    """An atom between brackets, for Python and for the fast engine. Neither has Java's classes inside of classes."""
+    if atom[0] == "[" or atom == "&&":
+        raise re.error("a class inside of a class")
     if atom[0] != "\\":
         return atom, None if atom == "&" else atom
-    members = _members(atom[1:])
+    members = _members(atom[1:]) or _OTHERS.get(atom[1:])
     return (members, members) if members else _literal(atom)
 
 
@@ -96,10 +104,12 @@ def _outside(atom: str, following: str) -> tuple[str, str | None]:
         return _END, r"\n?$" if following in ("", ")", "|") else None
     if atom in _OUTSIDE:
         return _OUTSIDE[atom]
-    if len(atom) == 1 or atom == "[^":
+    if (len(atom) == 1 and atom != "{") or atom in ("[^", "&&"):
         return atom, atom
+    if atom == "{":
+        raise re.error("repetition of nothing, or of no number of times")
     if atom[0] != "\\":
-        return atom, None
+        return atom, atom if atom[-1] == "}" else None
     if members := _members(atom[1:]):
         return f"[{members}]", f"[{members}]"
     if atom[1] == "P" and (members := _members(f"p{atom[2:]}")):
@@ -114,6 +124,7 @@ _OUTSIDE: Final[dict[str, tuple[str, str | None]]] = {
     "(?:": ("(?:", "(?:"),
     "(?<": ("(?P<", None),
     r"\z": (r"\Z", None),
+    r"\Z": (_END, None),
     **{rf"\{letter}": (f"[^{members}]", f"[^{members}]") for letter, members in _NEGATED.items()},
 }
 

@@ -103,6 +103,9 @@ def test_is_written_as_circe_does(text: str, written: str) -> None:
         ('["\\u12"]', "expected valid unicode escape got '12\"]' (line 1, column 5)"),
         ("[1234567x", "expected ] or , got 'x' (line 1, column 9)"),
         ("[?234567", "expected json value got '?23456...' (line 1, column 2)"),
+        ('{"a":"\U0001f600" x}', "expected } or , got 'x}' (line 1, column 11)"),
+        ("[?234\U0001f600]", "expected json value got '?234\U0001f600...' (line 1, column 2)"),
+        ("[?2345\U0001f600]", "expected json value got '?2345\ud83d...' (line 1, column 2)"),
     ],
 )
 def test_says_what_jawn_says(text: str, words: str) -> None:

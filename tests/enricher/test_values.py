@@ -239,5 +239,9 @@ def test_query_strings(text: str, pairs: querystring.Pairs) -> None:
     assert querystring.pairs(text) == pairs
 
 
+def test_what_is_beyond_ascii_loses_its_upper_byte_and_escapes_nothing() -> None:
+    assert querystring.pairs("\u0125=\u012541+%41\U0001f600&\u013d=x") == [("%", "%41 A=\0"), ("=", "x")]
+
+
 def test_an_illegal_query_counts_from_the_dummy_url() -> None:
     assert querystring.pairs("a=|b") == Refused("Illegal character in query at index 20: http://localhost/?a=|b")
