@@ -33,6 +33,8 @@ def adapt(request: Request, limits: Limits) -> Adapted:
     query = dict(request.query)
     body, content_type = request.payload.body, request.payload.content_type
     schema = query.get("schema")
+    if body is not None and content_type is None:
+        return refuse("contentType", None, _expected(*_JSON, _FORM))
     if schema is None:
         return _self_described(body, content_type, query, limits)
     problem = uri_problem(schema)
@@ -47,9 +49,7 @@ def adapt(request: Request, limits: Limits) -> Adapted:
 def _self_described(body: str | None, content_type: str | None, query: Parameters, limits: Limits) -> Adapted:
     if body is None:
         return Refusal((InputData("schema", None, "empty `schema` field"), InputData("body", None, "empty body")))
-    if content_type is None:
-        return refuse("contentType", None, _expected(*_JSON, _FORM))
-    if _media_type(content_type) != _JSON[0]:
+    if content_type is None or _media_type(content_type) != _JSON[0]:
         return refuse("contentType", content_type, _expected(*_JSON))
     document = jsontext.parse(body, limits.json_depth)
     if isinstance(document, jsontext.NotJson):

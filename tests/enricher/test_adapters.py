@@ -120,3 +120,12 @@ def test_a_body_that_only_a_forgiving_parser_reads_is_no_json(body: str) -> None
     path = "/com.snowplowanalytics.snowplow/tp2"
     (row,) = rows(enrich(record(path=path, body=body, content_type="application/json")))
     assert row["data"]["failure"]["messages"][0]["error"].startswith("invalid json: ")
+
+
+def test_what_type_a_body_has_is_asked_before_the_schema_in_the_query() -> None:
+    path = "/com.snowplowanalytics.iglu/v1"
+    asked = [
+        rows(enrich(record(path=path, querystring="schema=nope", body=body)))[0]["data"]["failure"]["messages"]
+        for body in ("{}", None)
+    ]
+    assert [[message["field"] for message in messages] for messages in asked] == [["contentType"], ["schema"]]
