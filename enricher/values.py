@@ -183,7 +183,7 @@ def double_like(text: str) -> Converted:
     if text == "null":
         return ""
     match = _DECIMAL.fullmatch(text)
-    if match is None or len(match[1] or "") > 4 or len(text) > _LONGEST_DECIMAL:
+    if match is None or len((match[1] or "").lstrip("+-")) > 4 or len(text) > _LONGEST_DECIMAL:
         return Refused("Cannot be converted to Double-like")
     value = Decimal(text)
     return format(value or abs(value), "f")

@@ -66,6 +66,13 @@ def test_decimals_print_as_in_java(text: str, column: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "plain"), [("1E+3", "1000"), ("-0E3", "0"), ("7.5E-9", "0.0000000075"), ("1E-1000", f"0.{'0' * 999}1")]
+)
+def test_numbers_of_webhooks_are_written_out(text: str, plain: str) -> None:
+    assert values.double_like(text) == plain
+
+
+@pytest.mark.parametrize(
     ("text", "tail"),
     [
         ("", "null"),
