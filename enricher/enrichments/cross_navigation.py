@@ -6,9 +6,9 @@ switches the enrichment on.
 
 import binascii
 import re
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from enricher import values
 from enricher.enrichments.contract import Draft, Entity, Failure, Patch, Resources
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.text import tsv_safe
@@ -19,10 +19,7 @@ IDENTIFIER = "cross-navigation"
 
 _OUTPUT = "iglu:com.snowplowanalytics.snowplow/cross_navigation/jsonschema/1-0-0"
 _PARTS = 7
-_LONG = re.compile(r"[+-]?\d+")
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAYS_IN_400_YEARS = 146_097
 
 
 class Config(Parameters):
@@ -78,23 +75,10 @@ def _patch(parts: list[str], state: State) -> Patch:
 
 def timestamp(text: str) -> str:
     """`yyyy-MM-dd HH:mm:ss.SSS` of Unix milliseconds, "" of "". Raises Unreadable."""
-    if not text:
-        return ""
-    if not _LONG.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
-        raise Unreadable(Failure("Not in the expected format: ms since epoch", "sp_dtm", text))
-    year, rest = _calendar(int(text))
-    formatted = f"{year:04d}-{rest}"
-    if not 0 <= year <= 9999:
-        raise Unreadable(Failure(f"Formatting as {formatted} is not Redshift-compatible", "sp_dtm", text))
+    formatted = values.timestamp(text) if text else ""
+    if isinstance(formatted, values.Refused):
+        raise Unreadable(Failure(formatted.message, "sp_dtm", text))
     return formatted
-
-
-def _calendar(milliseconds: int) -> tuple[int, str]:
-    """Year of the Gregorian calendar without bounds, and the rest of the text."""
-    days, within = divmod(milliseconds, 86_400_000)
-    cycles, day = divmod(days, _DAYS_IN_400_YEARS)
-    moment = _EPOCH + timedelta(days=day, milliseconds=within)
-    return moment.year + 400 * cycles, f"{moment:%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
 def _decoded(text: str) -> str | None:

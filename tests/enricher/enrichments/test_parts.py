@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.pageviews import useragent
+from enricher.enrichments import cross_navigation
 from enricher.enrichments.cookie_extractor import cookies
 from enricher.enrichments.ip_lookups import float32
 from enricher.enrichments.parts.address import literal
@@ -18,6 +19,7 @@ from enricher.enrichments.parts.inputs import criterion
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
 from enricher.enrichments.parts.text import tsv_safe
+from enricher.enrichments.parts.useragent import builtin
 from tests.enricher.enrichments.drafts import float32 as narrow
 
 DOCUMENT = {
@@ -204,3 +206,21 @@ def test_texts() -> None:
 def test_what_is_no_criterion(text: str) -> None:
     with pytest.raises(ValueError, match="not a schema criterion"):
         criterion(text)
+
+
+def test_a_user_agent_may_hold_what_utf8_can_not() -> None:
+    assert builtin()("\ud800 Firefox/115.0").user_agent == builtin()("? Firefox/115.0").user_agent
+    assert detector()("\ud800 Googlebot/2.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("9" * 5_000, "Not in the expected format: ms since epoch"),
+        ("-62167219200001", "Formatting as -0001-12-31 23:59:59.999 is not Redshift-compatible"),
+    ],
+)
+def test_times_in_links_are_refused_like_those_of_trackers(text: str, message: str) -> None:
+    with pytest.raises(cross_navigation.Unreadable) as unreadable:
+        cross_navigation.timestamp(text)
+    assert (unreadable.value.failure.message, unreadable.value.failure.value) == (message, text)
