@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from enricher import attributes
-from enricher.adapters.contract import Limits, Parameters
+from enricher.adapters.contract import Limits
 from enricher.badrows import BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Query
 from enricher.entities import Cached, Schemas, UnknownSchema, uris
@@ -17,7 +17,8 @@ from enricher.mapping import AtomicError
 from enricher.opening import events_of
 from enricher.options import Options
 from enricher.outcome import Line, Outcome
-from enricher.request import Request, read
+from enricher.request import read
+from enricher.underway import Batch, Payload, Questions, Step, Underway, underway
 from enricher.values import fits_warehouse, format_timestamp
 from shared import rawmessage, tsv
 from shared.event import INDEX, WIDTH
@@ -29,51 +30,6 @@ _TOGETHER: Final = 16
 
 _EVENT_ID: Final = INDEX["event_id"]
 _COLLECTOR_TSTAMP: Final = INDEX["collector_tstamp"]
-
-
-class _Payload:
-    """A payload between two steps. position: of it in the raw message. columns: what the request itself fills.
-
-    adapted: parameters of its events, none where they can't be had; why is told.
-    """
-
-    __slots__ = ("adapted", "columns", "position", "request")
-
-    def __init__(self, request: Request, position: int) -> None:
-        self.request = request
-        self.position = position
-        self.adapted: list[Parameters] = []
-        self.columns: list[str] = []
-
-
-class _Underway:
-    """An event between two steps. place: of it in the raw message. over: it ended, or met a bug."""
-
-    __slots__ = ("event", "over", "place", "request")
-
-    def __init__(self, event: Event, request: Request, place: str) -> None:
-        self.event = event
-        self.request = request
-        self.place = place
-        self.over = False
-
-
-_Questions = Generator[Query, Any, None]
-_Step = Callable[[_Underway, "_Batch"], _Questions | None]
-
-
-class _Batch:
-    """What all events of one raw message share. steps: what happens to each, in this order."""
-
-    __slots__ = ("etl_tstamp", "message_id", "outcome", "rows", "schemas", "steps")
-
-    def __init__(self, message_id: str, etl_tstamp: str, schemas: Schemas, rows: BadRows, steps: list[_Step]) -> None:
-        self.message_id = message_id
-        self.etl_tstamp = etl_tstamp
-        self.schemas = schemas
-        self.rows = rows
-        self.steps = steps
-        self.outcome = Outcome()
 
 
 class Pipeline:
@@ -94,7 +50,7 @@ class Pipeline:
         """
         rows = BadRows(self._options.processor, etl_ms, self._options.max_bytes)
         schemas = Schemas(self._cached)
-        batch = _Batch(message_id, format_timestamp(etl_ms), schemas, rows, self._steps())
+        batch = Batch(message_id, format_timestamp(etl_ms), schemas, rows, self._steps())
         payloads: list[rawmessage.Read] = []
         for payload in rawmessage.read(body, self._options.longest_payload):
             payloads.append(payload)
@@ -104,23 +60,23 @@ class Pipeline:
         yield from self._together(payloads, batch)
         return batch.outcome
 
-    def _together(self, sent: list[rawmessage.Read], batch: _Batch) -> _Questions:
-        payloads: list[_Payload] = []
+    def _together(self, sent: list[rawmessage.Read], batch: Batch) -> Questions:
+        payloads: list[Payload] = []
         for one in sent:
             try:
                 self._read(one, payloads, batch)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the record is kept with it
                 self._refuse(bug, one, batch)
-        events: list[_Underway] = []
+        events: list[Underway] = []
         for payload in (yield from self._open(payloads, batch)):
             for index, parameters in enumerate(payload.adapted):
-                events.append(_underway(payload, index, parameters))
+                events.append(underway(payload, index, parameters))
                 if len(events) == _TOGETHER:
                     yield from self._finish(events, batch)
                     events = []
         yield from self._finish(events, batch)
 
-    def _open(self, payloads: list[_Payload], batch: _Batch) -> Generator[Query, Any, list[_Payload]]:
+    def _open(self, payloads: list[Payload], batch: Batch) -> Generator[Query, Any, list[Payload]]:
         """Those that met no bug; one that is refused has no events."""
         for step in (self._fill, self._adapt):
             passed = []
@@ -136,7 +92,7 @@ class Pipeline:
             payloads = passed
         return payloads
 
-    def _finish(self, events: list[_Underway], batch: _Batch) -> _Questions:
+    def _finish(self, events: list[Underway], batch: Batch) -> Questions:
         """A bug on one event's way costs that event, not its siblings."""
         batch.outcome.events += len(events)
         for step in batch.steps:
@@ -152,7 +108,7 @@ class Pipeline:
 
     # ---- the steps of a payload -----------------------------------------------------------------------------------
 
-    def _read(self, sent: rawmessage.Read, payloads: list[_Payload], batch: _Batch) -> None:
+    def _read(self, sent: rawmessage.Read, payloads: list[Payload], batch: Batch) -> None:
         position = batch.outcome.payloads
         batch.outcome.payloads += 1
         if isinstance(sent, TooLarge):
@@ -164,16 +120,16 @@ class Pipeline:
             batch.outcome.bad += [batch.rows.format_violation(violation, sent.record) for violation in request]
             batch.outcome.refused += len(request)
         else:
-            payloads.append(_Payload(request, position))
+            payloads.append(Payload(request, position))
 
-    def _refuse(self, bug: Exception, sent: rawmessage.Read, batch: _Batch) -> None:
+    def _refuse(self, bug: Exception, sent: rawmessage.Read, batch: Batch) -> None:
         batch.outcome.bad.append(batch.rows.generic_error(bug, sent.record))
         batch.outcome.refused += 1
 
-    def _adapt(self, payload: _Payload, batch: _Batch) -> _Questions | None:
+    def _adapt(self, payload: Payload, batch: Batch) -> Questions | None:
         return _with_schemas(batch.schemas, lambda: self._adapt_now(payload, batch))
 
-    def _adapt_now(self, payload: _Payload, batch: _Batch) -> None:
+    def _adapt_now(self, payload: Payload, batch: Batch) -> None:
         adapted = events_of(payload.request, self._limits, batch.schemas)
         if isinstance(adapted, tuple):
             batch.outcome.bad.append(batch.rows.refusal(payload.request, adapted))
@@ -181,10 +137,10 @@ class Pipeline:
         else:
             payload.adapted = adapted
 
-    def _fill(self, payload: _Payload, batch: _Batch) -> None:
+    def _fill(self, payload: Payload, batch: Batch) -> None:
         payload.columns = attributes.defaults(payload.request, batch.etl_tstamp, self._v_etl)
 
-    def _steps(self) -> list[_Step]:
+    def _steps(self) -> list[Step]:
         """What happens to an event. Every step is taken, whatever the earlier ones found."""
         return [
             self._validate,
@@ -197,24 +153,24 @@ class Pipeline:
 
     # ---- the steps of an event ------------------------------------------------------------------------------------
 
-    def _validate(self, one: _Underway, batch: _Batch) -> _Questions | None:
+    def _validate(self, one: Underway, batch: Batch) -> Questions | None:
         options, schemas = self._options, batch.schemas
         return _with_schemas(schemas, lambda: validate(one.event, schemas, options.json_depth, options.mend))
 
-    def _map(self, one: _Underway, batch: _Batch) -> None:
+    def _map(self, one: Underway, batch: Batch) -> None:
         draft = one.event.draft
         map_parameters(one.event, _impossible(draft))
         if not draft.values[_EVENT_ID]:
             draft.values[_EVENT_ID] = uuid5(batch.message_id, one.place)
 
-    def _attribute(self, fill: attributes.Fill) -> _Step:
-        def step(one: _Underway, _batch: _Batch) -> None:
+    def _attribute(self, fill: attributes.Fill) -> Step:
+        def step(one: Underway, _batch: Batch) -> None:
             attribute(one.event, fill)
 
         return step
 
-    def _enrich(self, enrichment: Enrichment) -> _Step:
-        def step(one: _Underway, batch: _Batch) -> _Questions | None:
+    def _enrich(self, enrichment: Enrichment) -> Step:
+        def step(one: Underway, batch: Batch) -> Questions | None:
             query = enrich(one.event, enrichment)
             if query is not None:
                 return self._ask(one, enrichment, query, batch)
@@ -223,22 +179,22 @@ class Pipeline:
 
         return step
 
-    def _ask(self, one: _Underway, enrichment: Enrichment, query: Query, batch: _Batch) -> _Questions:
+    def _ask(self, one: Underway, enrichment: Enrichment, query: Query, batch: Batch) -> Questions:
         settle(one.event, enrichment, (yield query))
         self._drop(one, batch)
 
-    def _drop(self, one: _Underway, batch: _Batch) -> None:
+    def _drop(self, one: Underway, batch: Batch) -> None:
         """Where the enrichment said so: the event ends here."""
         if one.event.dropped:
             one.over = True
             batch.outcome.dropped += 1
 
-    def _check(self, one: _Underway, batch: _Batch) -> _Questions | None:
+    def _check(self, one: Underway, batch: Batch) -> Questions | None:
         options, schemas = self._options, batch.schemas
         lengths, accept_long, clear_long = options.lengths, options.accept_long, options.emit_failed
         return _with_schemas(schemas, lambda: check(one.event, lengths, accept_long, schemas, clear_long))
 
-    def _sort(self, one: _Underway, batch: _Batch) -> None:
+    def _sort(self, one: Underway, batch: Batch) -> None:
         """Only the first phase that found something is in the bad row; the failed event carries everything."""
         event, request, outcome, rows = one.event, one.request, batch.outcome, batch.rows
         conclude(event, rows)
@@ -261,7 +217,7 @@ class Pipeline:
         elif self._options.emit_failed:
             outcome.oversized_failed += 1
 
-    def _add_side_events(self, event: Event, batch: _Batch) -> None:
+    def _add_side_events(self, event: Event, batch: Batch) -> None:
         """They get an id of their own that is the same on every run."""
         for number, columns in enumerate(event.side_events):
             parent = event.draft.values[_EVENT_ID]
@@ -273,7 +229,7 @@ class Pipeline:
             batch.outcome.side += 1
 
 
-def _with_schemas(schemas: Schemas, call: Callable[[], None]) -> _Questions | None:
+def _with_schemas(schemas: Schemas, call: Callable[[], None]) -> Questions | None:
     """Nearly always all that it needs are known, and nothing is asked."""
     try:
         call()
@@ -282,7 +238,7 @@ def _with_schemas(schemas: Schemas, call: Callable[[], None]) -> _Questions | No
     return None
 
 
-def _learn(unknown: UnknownSchema, schemas: Schemas, call: Callable[[], None]) -> _Questions:
+def _learn(unknown: UnknownSchema, schemas: Schemas, call: Callable[[], None]) -> Questions:
     """Ask for schemas until the call that missed them succeeds."""
     while True:
         for uri in unknown.uris:
@@ -293,13 +249,6 @@ def _learn(unknown: UnknownSchema, schemas: Schemas, call: Callable[[], None]) -
             unknown = another
         else:
             return
-
-
-def _underway(payload: _Payload, index: int, parameters: Parameters) -> _Underway:
-    """Only now: an event takes a hundred times the memory of what it is sent in, and a payload may hold thousands."""
-    request = payload.request
-    draft = Draft(payload.columns.copy(), parameters, request.payload, request.headers)
-    return _Underway(Event(draft), request, f"{payload.position}.{index}")
 
 
 def _impossible(draft: Draft) -> list[AtomicError]:

@@ -43,6 +43,7 @@ MODULES = (
     "enricher/remembered.py",
     "enricher/request.py",
     "enricher/selfdescribing.py",
+    "enricher/underway.py",
     "enricher/url.py",
     "enricher/values.py",
     "enricher/worker.py",
