@@ -30,7 +30,7 @@ CATCH_ALL: dict[Family, Column] = {
 }
 
 _SCALARS = {"string": "String", "integer": "Int64", "number": "Float64", "boolean": "Bool"}
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)  # a hundred longer ones would be no statement
 _HINT = re.compile(r"(?:`(?P<quoted>[^`]+)`|(?P<bare>\w+)) (?P<type>Nullable\(\w+\))(?:, |\)|$)", re.ASCII)
 _LARGEST, _SMALLEST = 2**63 - 1, -(2**63)
 
@@ -53,7 +53,7 @@ class SchemaColumn(NamedTuple):
 class Plan(NamedTuple):
     """What a table needs before a batch can go in.
 
-    add: columns to create, in one statement. drop: (column, path) of hints that a version of the schema
+    add: columns to create. drop: (column, path) of hints that a version of the schema
     contradicts. catch_all: columns that are beyond the cap; their data goes to the CATCH_ALL columns.
     """
 

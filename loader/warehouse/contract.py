@@ -80,7 +80,7 @@ class Warehouse(Protocol):
         """Name → type of every column that exists now."""
 
     async def add_columns(self, table: TableName, columns: Sequence[Column]) -> None:
-        """Add those that are missing, in one statement; another loader may add the same at the same time."""
+        """Add those that are missing, any number; another loader may add the same at the same time."""
 
     async def insert(self, table: TableName, body: bytes, token: str) -> int:
         """Store rows, all or none, and return how many the warehouse says it wrote.

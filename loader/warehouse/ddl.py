@@ -1,6 +1,6 @@
 """Statements that make and widen the tables. Pure: settings and columns in, SQL out; all of it can run twice."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from loader.warehouse.columns import is_schema_column
@@ -16,6 +16,10 @@ UNIQUE_VIEW = "events_unique"
 
 #: A part below this size is one file, not one per column: a schema-rich table would open thousands.
 _COMPACT_BELOW_BYTES = 1 << 30
+
+#: Characters of changes in one ALTER. aiochclient takes every statement apart, and gives up above 10,000 tokens: a
+#: dozen columns of a hundred hints. A server takes no statement above 256 KB.
+_LONGEST_ALTER = 8_192
 
 
 class Place(NamedTuple):
@@ -89,9 +93,10 @@ def create_views(
 
 
 def add_columns(configuration: ConfigurationSettings, table: TableName, columns: Sequence[Column]) -> list[str]:
-    """One ALTER of what holds the data, then, on a cluster, one of the Distributed table."""
-    changes = ", ".join(f"ADD COLUMN IF NOT EXISTS {_column(_defined(configuration, column))}" for column in columns)
-    return _alter(configuration, table, changes)
+    """An ALTER of what holds the data, then, on a cluster, one of the Distributed table; several of each where one
+    would be too long."""
+    changes = [f"ADD COLUMN IF NOT EXISTS {_column(_defined(configuration, column))}" for column in columns]
+    return [statement for some in _short_lists(changes) for statement in _alter(configuration, table, some)]
 
 
 def add_definitions(configuration: ConfigurationSettings, table: TableName, missing: Sequence[Definition]) -> list[str]:
@@ -120,6 +125,20 @@ def view_names(configuration: ConfigurationSettings) -> list[str]:
 def quoted_name(name: str) -> str:
     """An identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def _short_lists(changes: Iterable[str]) -> Iterator[str]:
+    """Changes with commas between, as many together as a statement may hold."""
+    together: list[str] = []
+    size = 0
+    for change in changes:
+        if together and size + len(change) > _LONGEST_ALTER:
+            yield ", ".join(together)
+            together, size = [], 0
+        together.append(change)
+        size += len(change)
+    if together:
+        yield ", ".join(together)
 
 
 def _alter(configuration: ConfigurationSettings, table: TableName, changes: str) -> list[str]:

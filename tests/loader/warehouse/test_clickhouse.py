@@ -1,11 +1,12 @@
 """The warehouse port on a real engine: tables, inserts, and errors by duty."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
 from loader.warehouse.clickhouse import ClickHouse
-from loader.warehouse.columns import SchemaColumn, column_type
+from loader.warehouse.columns import MOST_HINTS, SchemaColumn, column_type
 from loader.warehouse.contract import Column, ColumnMissing, HintRefused, RowsRefused, StoredEvent, Unavailable
 from shared.process import Misconfigured
 from tests.clickhouse import Server
@@ -204,3 +205,10 @@ async def test_bad_rows_and_failed_events_have_their_tables(warehouse: ClickHous
     failed = body("\t2026-01-02 03:04:05.678\t", columns="event_id\tcollector_tstamp\tapp_id")
     assert await warehouse.insert("events_failed", failed, "one") == 1
     assert await count(warehouse, f"{database}.events_failed") == 1
+
+
+async def test_many_wide_columns_are_added_at_once(warehouse: ClickHouse) -> None:
+    hints = {f"property_number_{number}": "Nullable(String)" for number in range(MOST_HINTS)}
+    columns = [Column(f"contexts_com_acme_{number}_1", column_type("contexts", hints)) for number in range(14)]
+    await warehouse.add_columns("events", columns)
+    assert {column.name for column in columns} <= set(await warehouse.columns("events"))
