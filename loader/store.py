@@ -15,16 +15,24 @@ from shared.telemetry import logger
 #: A column that is added and missing again so often is not ours to add.
 MOST_ADDITIONS = 3
 
+#: Rows before a guilty one: fewer, and there are so many guilty ones that naming them one by one takes too long.
+_DENSE = 8
+
 
 def divisions(rows: int, guilty: int | None) -> list[range]:
     """How to divide refused rows: what is before the one that is named, that one alone, and what is behind it; in
-    halves where none is named. So many guilty rows cost two or three inserts each, and every row is sent a few times.
+    halves where none is named. So many guilty rows cost two or three inserts each, and every row is sent a few times:
+    what is behind one of the first rows is halved as well, since where all are guilty it is always one of those.
     """
     if guilty is None or not 0 <= guilty < rows:
-        half = rows // 2
-        return [range(half), range(half, rows)]
-    parts = [range(guilty), range(guilty, guilty + 1), range(guilty + 1, rows)]
-    return [part for part in parts if part]
+        return _halves(0, rows)
+    behind = _halves(guilty + 1, rows) if guilty < _DENSE else [range(guilty + 1, rows)]
+    return [part for part in (range(guilty), range(guilty, guilty + 1), *behind) if part]
+
+
+def _halves(first: int, end: int) -> list[range]:
+    middle = (first + end) // 2
+    return [range(first, middle), range(middle, end)]
 
 
 class EventStore:
@@ -69,15 +77,19 @@ class EventStore:
 
     async def _divide(self, chunk: Chunk) -> list[bytes]:
         """Store the rows of a chunk that can be stored, and find those that can't."""
-        try:
-            await self._insert([chunk])
-        except RowsRefused as refused:
-            self._metrics.refused.labels(self._table).inc()
-            if len(chunk) == 1:
-                return [badrows.runtime_error(chunk.body, refused.reason)]
-            parts = divisions(len(chunk), refused.row)
-            return [row for part in parts for row in await self._divide(chunk.take(part))]
-        return []
+        bad: list[bytes] = []
+        left = [chunk]
+        while left:
+            part = left.pop()
+            try:
+                await self._insert([part])
+            except RowsRefused as refused:
+                self._metrics.refused.labels(self._table).inc()
+                if len(part) == 1:
+                    bad.append(badrows.runtime_error(part.body, refused.reason))
+                    continue
+                left += [part.take(rows) for rows in reversed(divisions(len(part), refused.row))]
+        return bad
 
     async def _insert(self, chunks: Sequence[Chunk]) -> None:
         """Store all rows or none. Raises RowsRefused."""
