@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, TextIO
+from uuid import uuid4
 
 import typer
 from prometheus_client import CollectorRegistry
@@ -106,7 +107,8 @@ class Run:
         stack.push_async_callback(warehouse.close)
         await self._reach(warehouse, patience, stopping)
         columns = TableColumns(warehouse, self._table, documents, loader.max_schema_columns)
-        store = EventStore(warehouse, self._table, columns, patience, metrics, loader.inserts_in_flight)
+        run = str(uuid4()) if self._check else ""
+        store = EventStore(warehouse, self._table, columns, patience, metrics, loader.inserts_in_flight, run)
         under_way = loader.inserts_in_flight + AHEAD[self._table]
         return Backfill(store, loader.batch, under_way, self._check, stopping, self._rejects.add)
 

@@ -11,9 +11,10 @@ from loader.chunk import Chunk
 from loader.warehouse.contract import StoredEvent
 
 
-def token(chunks: Iterable[Chunk]) -> str:
-    """Names the ordered rows of an insert; the same rows have the same token, however chunks group them."""
-    digest = sha256()
+def token(chunks: Iterable[Chunk], run: str = "") -> str:
+    """Names the ordered rows of an insert; the same rows have the same token, however chunks group them, in every run
+    of the same name."""
+    digest = sha256(run.encode())
     for chunk in chunks:
         pairs = zip(chunk.event_ids, chunk.fingerprints, strict=True)
         digest.update(b"".join([b"%b\t%b\n" % pair for pair in pairs]))

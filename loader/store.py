@@ -38,7 +38,8 @@ def _halves(first: int, end: int) -> list[range]:
 class EventStore:
     """Puts events into `events` or `events_failed`. One instance serves all batches of its table.
 
-    inserts: most of them at the same time; what else is under way is made ready meanwhile.
+    inserts: most of them at the same time; what else is under way is made ready meanwhile. run: tells inserts from the
+    same ones of another run, which a table takes for copies even where their rows were deleted since.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class EventStore:
         patience: Patience,
         metrics: LoaderMetrics,
         inserts: int,
+        run: str = "",
     ) -> None:
         self._warehouse = warehouse
         self._table: TableName = table
         self._columns = columns
         self._patience = patience
         self._metrics = metrics
+        self._run = run
         self._room = asyncio.Semaphore(inserts)
         self._log = logger("loader")
 
@@ -116,7 +119,7 @@ class EventStore:
         contexts = set[bytes]().union(*(chunk.context_keys for chunk in chunks))
         events = set[bytes]().union(*(chunk.event_keys for chunk in chunks))
         layout = await self._patience(lambda: self._columns.layout(contexts, events))
-        await self._send(await _laid_out(chunks, layout), dedupe.token(chunks), chunks)
+        await self._send(await _laid_out(chunks, layout), dedupe.token(chunks, self._run), chunks)
 
     async def _send(self, insert: bytes, token: str, chunks: Sequence[Chunk]) -> None:
         rows = sum(map(len, chunks))

@@ -213,6 +213,14 @@ async def test_where_every_row_is_refused_each_is_sent_a_few_times() -> None:
     assert sent < 2_000 * 15
 
 
+async def test_inserts_of_another_run_have_other_names() -> None:
+    bench = Bench()
+    for run in ("", "", "second"):
+        store = EventStore(bench.warehouse, "events", bench.columns, bench.patience, bench.metrics, inserts=1, run=run)
+        await store.put([read(chunk(1, 2))])
+    assert len(bench.loaded()) == 4
+
+
 async def test_lines_that_are_no_events_become_bad_rows_and_their_neighbours_rows() -> None:
     bench = Bench()
     await bench.loading([delivery(b"\n".join([line(1), b"broken", line(2, txn_id="x")]))])
