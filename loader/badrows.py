@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
 
@@ -20,6 +20,12 @@ COLUMNS = ("id", "received", "type", "schema_key", "app_id", "error", "payload",
 
 #: Type of what is on the `bad` stream and is no bad row.
 UNKNOWN_TYPE = "unknown"
+
+#: Times that the store's columns reach, as milliseconds.
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+_EARLIEST_MS, _SPAN_MS = (
+    span // timedelta(milliseconds=1) for span in (_EARLIEST - datetime(1970, 1, 1, tzinfo=UTC), _LATEST - _EARLIEST)
+)
 
 _LONGEST_ERROR = 2_000  # characters; the whole is in `payload`
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -56,6 +62,14 @@ def _instant(cell: str) -> str:
     return cell.replace(" ", "T").removesuffix(".000") + "Z"
 
 
+def _document(cell: str) -> Any:
+    """As text where it is nested deeper than can be read here: what is reported must not depend on who calls."""
+    try:
+        return json.loads(cell)
+    except RecursionError:
+        return cell
+
+
 def _number(cell: str) -> float | str:
     """As text where no double holds it, since JSON has no infinity."""
     number = float(cell)
@@ -70,7 +84,7 @@ _READ: dict[Kind, Callable[[str], Any]] = {
     "bool": "1".__eq__,
     "decimal": _number,
     "float": _number,
-    "json": json.loads,
+    "json": _document,
 }
 
 
@@ -79,10 +93,9 @@ def table_row(message: Message) -> bytes:
     text = message.body.decode("utf-8", "replace")
     kind, data = _parts(text)
     payload, failure = data.get("payload"), data.get("failure")
-    received = datetime.fromtimestamp(message.timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     row = (
         message.message_id,
-        received,
+        _received(message.timestamp_ms),
         kind,
         next(_values(failure, "schemaKey"), ""),
         _app_id(payload),
@@ -91,6 +104,12 @@ def table_row(message: Message) -> bytes:
         _original(payload),
     )
     return "\t".join(cell.translate(_ESCAPES) for cell in row).encode("utf-8", "replace") + b"\n"
+
+
+def _received(timestamp_ms: int) -> str:
+    """The time of a message, or the nearest that the table holds: any publisher may have set it."""
+    moment = _EARLIEST + timedelta(milliseconds=max(0, min(timestamp_ms - _EARLIEST_MS, _SPAN_MS)))
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def header() -> bytes:
@@ -126,7 +145,9 @@ def _app_id(payload: Any) -> str:
     if found := next(_values(payload, "app_id"), ""):
         return found
     raw = payload.get("raw") or payload
-    pairs = (raw.get("parameters") or raw.get("querystring") or []) if isinstance(raw, dict) else []
+    pairs = (raw.get("parameters") or raw.get("querystring")) if isinstance(raw, dict) else []
+    if not isinstance(pairs, list):
+        return ""
     return next(
         (str(pair.get("value") or "") for pair in pairs if isinstance(pair, dict) and pair.get("name") == "aid"), ""
     )

@@ -151,3 +151,29 @@ def test_what_is_no_bad_row_is_kept_all_the_same(body: bytes) -> None:
 @pytest.mark.parametrize("payload", [None, 7, [], {}, {"raw": None}, {"parameters": [1, {"name": "aid"}]}])
 def test_odd_shapes_become_rows(failure: Any, payload: Any) -> None:
     assert as_row(bad_row("generic_error", ENRICHER, failure, payload))["type"] == "generic_error"
+
+
+@pytest.mark.parametrize("name", ["parameters", "querystring"])
+@pytest.mark.parametrize("pairs", [7, True, "aid", {"aid": "shop"}])
+def test_what_is_no_list_of_parameters_names_no_application(name: str, pairs: Any) -> None:
+    assert as_row(bad_row("generic_error", ENRICHER, {}, {"raw": {name: pairs}})).get("app_id", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("timestamp_ms", "received"),
+    [
+        (0, "1970-01-01 00:00:00.000"),
+        (-1, "1969-12-31 23:59:59.999"),
+        (-(10**14), "1900-01-01 00:00:00.000"),
+        (10**18, "2299-12-31 23:59:59.999"),
+    ],
+)
+def test_a_time_that_the_table_does_not_reach_is_the_nearest(timestamp_ms: int, received: str) -> None:
+    message = Message(b"x", "m", timestamp_ms, "bad-row", "application/json", {})
+    assert badrows.table_row(message).split(b"\t")[1].decode() == received
+
+
+def test_an_event_nested_deeper_than_can_be_read_is_reported_all_the_same() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    document = badrows.event_document(line(1, contexts=deep))
+    assert document["contexts"] == deep
