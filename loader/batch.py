@@ -49,9 +49,10 @@ class Batcher:
         return self.take() if self._batch and self.left_ms(now_ms) <= 0 else None
 
     def left_ms(self, now_ms: int) -> int:
-        """Milliseconds until the batch is old enough; a whole age when it is empty."""
+        """Milliseconds until the batch is old enough; a whole age when it is empty. A clock that was set back tells
+        no age: then it is old enough."""
         opened = self._batch.opened_ms if self._batch else now_ms
-        return opened + self._limits.age_ms - now_ms
+        return opened + self._limits.age_ms - now_ms if opened <= now_ms else 0
 
     def take(self) -> Batch | None:
         """The batch as it is."""

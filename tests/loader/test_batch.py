@@ -56,3 +56,10 @@ def test_the_next_batch_has_an_age_of_its_own() -> None:
 def test_rows_are_counted_by_the_header_or_else_by_the_lines() -> None:
     assert rows_in(Message(b"a\nb", "m", 0, "t", "c", {"events": 7})) == 7
     assert rows_in(Message(b"a\nb", "m", 0, "t", "c", {})) == 2
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_batch() -> None:
+    batcher = Batcher(LIMITS, 100)
+    batcher.add(delivery(b"x"), 3_600_000)
+    assert batcher.left_ms(0) == 0
+    assert batcher.due(0) is not None
