@@ -1,6 +1,7 @@
 """The schema columns of one table as a loader knows them: looks once, adds what a batch needs before its insert."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,9 @@ class TableColumns:
             return
         if not self._existing:
             self._existing = dict(await self._warehouse.columns(self._table))
-        documents = {SchemaColumn.of(family, key): await self._documents(key) for family, key in wanted}
+        documents = defaultdict[SchemaColumn, list[Mapping[str, Any]]](list)
+        for family, key in wanted:  # addToCart and add_to_cart share a column, and so must their hints
+            documents[SchemaColumn.of(family, key)] += await self._documents(key)
         needed = plan(self._existing, documents, self._most)
         for column, path in needed.drop:
             await self._warehouse.drop_hint(self._table, column, path)

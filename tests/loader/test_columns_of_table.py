@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loader.columns import TableColumns
+from loader.warehouse.columns import VERSION_KEY, hints_of
 from loader.warehouse.contract import Column, TableName
 from shared.schema import SchemaKey
 from tests.loader.fakes import FakeWarehouse
@@ -97,3 +98,16 @@ async def test_what_was_forgotten_is_looked_up_again() -> None:
     known.forget()
     await known.layout({CART}, set())
     assert len(warehouse.added) == 2
+
+
+async def test_schemas_that_share_a_column_share_its_hints() -> None:
+    async def documents(key: SchemaKey) -> Sequence[Mapping[str, Any]]:
+        kind = "string" if key.name == "addToCart" else "integer"
+        return [{"properties": {"price": {"type": kind}, "sku": {"type": "string"}}}]
+
+    warehouse = FakeWarehouse()
+    known = TableColumns(warehouse, "events", documents, 300)
+    keys = {b"com.acme/addToCart/jsonschema/1-0-0", b"com.acme/add_to_cart/jsonschema/1-0-0"}
+    layout = await known.layout(keys, set())
+    assert layout.names == ("contexts_com_acme_add_to_cart_1",)
+    assert hints_of(warehouse.added[0][0].type) == {VERSION_KEY: "Nullable(String)", "sku": "Nullable(String)"}
