@@ -93,9 +93,16 @@ _PATH = re.compile(r"\(while reading path (?P<path>.+?)\)(?=[.:,])")
 _COLUMN = re.compile(r"^Column \d+,\s+name: (?P<name>\S+?),\s", re.MULTILINE)
 
 
+#: What the server says last of an insert into a table whose view it could not fill. Before that it may quote data.
+_VIEW = re.compile(r": while pushing to view (?P<name>[^'\"\n]+)\. \([A-Z_0-9]+\)(?: \(version [^)\n]*\))?\s*\Z")
+
+
 def of_insert(text: str) -> Exception:
     """The duty that follows from a refused INSERT. An unknown error holds the batch: it may be an outage."""
     code = _code(text)
+    if view := _VIEW.search(text):
+        # the rows are in the table by then, and any that went in once more would be in it twice
+        return Misconfigured(f"a materialized view fails, repair or drop {view['name']}: {text.strip()}")
     if code == _NO_COLUMN or _UNKNOWN_FIELD.search(text):
         return ColumnMissing(text)
     if code in _ROWS:

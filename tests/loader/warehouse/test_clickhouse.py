@@ -212,3 +212,14 @@ async def test_many_wide_columns_are_added_at_once(warehouse: ClickHouse) -> Non
     columns = [Column(f"contexts_com_acme_{number}_1", column_type("contexts", hints)) for number in range(14)]
     await warehouse.add_columns("events", columns)
     assert {column.name for column in columns} <= set(await warehouse.columns("events"))
+
+
+async def test_a_view_of_the_operators_that_fails_stores_rows_once(
+    warehouse: ClickHouse, clickhouse: Server, database: str
+) -> None:
+    clickhouse.query(f"CREATE TABLE {database}.mine (x Int32) ENGINE = MergeTree ORDER BY x")
+    select = f"SELECT toInt32(event_fingerprint) AS x FROM {database}.events"
+    clickhouse.query(f"CREATE MATERIALIZED VIEW {database}.filling TO {database}.mine AS {select}")
+    with pytest.raises(Misconfigured, match="filling"):
+        await warehouse.insert("events", body(event(0)), "one")
+    assert await count(warehouse, f"{database}.events") == 1

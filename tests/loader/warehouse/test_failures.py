@@ -66,3 +66,12 @@ def test_every_error_of_an_insert_has_a_duty(text: str, duty: type[Exception]) -
 )
 def test_every_error_of_a_statement_has_a_duty(text: str, duty: type[Exception]) -> None:
     assert type(failures.of_statement(text)) is duty
+
+
+def test_a_view_that_fails_stops_the_loader_since_its_rows_are_stored() -> None:
+    text = "Code: 6. DB::Exception: Cannot parse string 'shop' as Int32: while pushing to view evnt.mine (0a1b-2c). "
+    found = failures.of_insert(text + "(CANNOT_PARSE_TEXT) (version 26.9.2.1)\n")
+    assert type(found) is Misconfigured
+    assert "evnt.mine" in str(found)
+    quoted = "Code: 27. DB::Exception: Cannot parse input: 'x: while pushing to view evnt.mine. (A)': (at row 1)"
+    assert type(failures.of_insert(quoted)) is RowsRefused
