@@ -64,6 +64,7 @@ async def serve(server: ClickHouseHttp, host: str, port: int, stopping: asyncio.
         access_log=None,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,
+        auto_decompress=False,  # aiohttp takes gzip that breaks off for whole: half an insert would be stored
         read_bufsize=BLOCK_BYTES,
         max_line_size=MOST_URL_BYTES,
     )

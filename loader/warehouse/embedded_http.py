@@ -16,7 +16,7 @@ from aiohttp import web
 from loader.warehouse.embedded_access import Access, Refused
 from loader.warehouse.embedded_answers import content_type_of, status_of
 from loader.warehouse.embedded_engine import Answer, Connection, Engine, EngineError, Insertion, Progress
-from loader.warehouse.embedded_request import Call, beginning, blocks, call_of, prepended, rest
+from loader.warehouse.embedded_request import Call, beginning, blocks, call_of, inflated, prepended, rest
 from loader.warehouse.embedded_sessions import Sessions
 from loader.warehouse.embedded_statement import Insert, insert_in, inspect
 
@@ -26,8 +26,8 @@ MOST_STATEMENT_BYTES = 262_144
 #: Engine calls at once; further ones wait.
 THREADS = 16
 
-#: Content-Encoding that the engine undoes; aiohttp undoes gzip and deflate by itself.
-_ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy"})
+#: Content-Encoding that the engine undoes, of a whole body at once.
+_ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy", "zstd", "br"})
 
 _NOT_TEXT = EngineError("Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)")
 
@@ -86,9 +86,7 @@ class ClickHouseHttp:
             return self._failure(call, error)
 
     async def _answer(self, request: web.Request, call: Call) -> web.Response:
-        body = blocks(request)
-        if (encoding := request.headers.get("Content-Encoding", "")) in _ENGINE_ENCODINGS:
-            body = self._decoded(encoding, body)
+        body = self._decoded(request.headers.get("Content-Encoding", "").lower(), blocks(request))
         text = request.query.get("query", "").encode()
         if text:
             text += b"\n"
@@ -141,7 +139,12 @@ class ClickHouseHttp:
         held.callback(insertion.close)
         return insertion
 
-    async def _decoded(self, encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def _decoded(self, encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        if encoding in _ENGINE_ENCODINGS:
+            return self._decompressed(encoding, data)
+        return inflated(encoding, data) if encoding in {"gzip", "deflate"} else data
+
+    async def _decompressed(self, encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         compressed = b"".join([block async for block in data])
         yield await self._in_thread(self._engine.decompress, compressed, encoding)
 

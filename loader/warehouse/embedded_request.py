@@ -1,8 +1,9 @@
 """What a request to the embedded server asks for, and its body in blocks: statement and data in one stream."""
 
 import uuid
+import zlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -39,6 +40,9 @@ _NOT_SETTINGS = frozenset(
         "send_progress_in_http_headers",
     }
 )
+
+
+_NOT_COMPRESSED = EngineError("Code: 354. DB::Exception: Can't decompress the body. (ZLIB_INFLATE_FAILED)")
 
 
 class Call(NamedTuple):
@@ -82,14 +86,39 @@ async def blocks(request: web.Request) -> AsyncIterator[bytes]:
         yield b"".join(parts)
 
 
+async def inflated(encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A body of gzip, of one member or several, or deflate. Raises EngineError where it is none or breaks off."""
+    stream: Any = None
+    async for block in data:
+        left, more = block, False
+        while left or more:
+            stream = stream or zlib.decompressobj(_window(encoding, left))
+            try:
+                part = stream.decompress(left, BLOCK_BYTES)
+            except zlib.error as error:
+                raise _NOT_COMPRESSED from error
+            if part:
+                yield part
+            left = stream.unused_data if stream.eof else stream.unconsumed_tail
+            more = len(part) == BLOCK_BYTES and not stream.eof
+            stream = None if stream.eof else stream
+    if stream:
+        raise _NOT_COMPRESSED
+
+
+def _window(encoding: str, start: bytes) -> int:
+    """What zlib is to expect; clients disagree whether `deflate` has a header of its own."""
+    if encoding == "gzip":
+        return 16 + zlib.MAX_WBITS
+    return zlib.MAX_WBITS if start[0] & 0xF == zlib.DEFLATED else -zlib.MAX_WBITS
+
+
 async def _received(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes in, decompressed. Raises EngineError where it breaks off or is not what it says."""
+    """The body as it comes in. Raises EngineError where it breaks off."""
     try:
         async for part in request.content.iter_any():
             yield part
-    except web.RequestPayloadError as error:
-        raise EngineError("Code: 354. DB::Exception: Can't decompress the body. (ZLIB_INFLATE_FAILED)") from error
-    except ConnectionError as error:
+    except (web.RequestPayloadError, ConnectionError) as error:
         raise EngineError("Code: 210. DB::Exception: The client went away. (NETWORK_ERROR)") from error
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import HTTPError
@@ -185,6 +185,28 @@ async def test_a_body_that_is_not_what_it_says_is_refused(http: aiohttp.ClientSe
     statement, header = {"query": f"INSERT INTO {table} FORMAT TSV"}, {"Content-Encoding": "gzip"}
     async with http.post("/", params=statement, data=b"1\tx\n", headers=header) as answer:
         assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "354")
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+async def test_a_compressed_body_that_breaks_off_stores_nothing(
+    http: aiohttp.ClientSession, table: str, name: str
+) -> None:
+    pack: Callable[[bytes], bytes] = gzip.compress if name == "gzip" else zlib.compress
+    data = pack("".join(f"{n}\tvalue {n}\n" for n in range(100_000)).encode())
+    statement, header = {"query": f"INSERT INTO {table} FORMAT TSV"}, {"Content-Encoding": name}
+    async with http.post("/", params=statement, data=data[: len(data) // 2], headers=header) as answer:
+        assert answer.status >= 400
+    async with http.post("/", data=f"SELECT count() FROM {table}".encode()) as answer:
+        assert await answer.text() == "0\n"
+    async with http.post("/", params=statement, data=data, headers=header) as answer:
+        assert json.loads(answer.headers["X-ClickHouse-Summary"])["written_rows"] == "100000"
+
+
+async def test_gzip_may_have_several_members(http: aiohttp.ClientSession, table: str) -> None:
+    statement, header = {"query": f"INSERT INTO {table} FORMAT TSV"}, {"Content-Encoding": "gzip"}
+    data = b"".join(map(gzip.compress, (b"", b"1\tx\n", b"2\ty\n" * 1_000_000)))
+    async with http.post("/", params=statement, data=data, headers=header) as answer:
+        assert json.loads(answer.headers["X-ClickHouse-Summary"])["written_rows"] == "1000001"
 
 
 async def test_long_statements_fit_into_the_url(http: aiohttp.ClientSession) -> None:
