@@ -16,6 +16,11 @@ from loader.warehouse.tables import definitions, table_settings
 Who = Literal["loader", "operator", "hand"]
 
 
+_CLAUSES = re.compile(r" (?:PARTITION BY|PRIMARY KEY|ORDER BY) ")
+_REPLICATED = re.compile(r"^(?:Replicated|Shared)(?=\w*MergeTree)")
+_REPLICA = re.compile(r"\('[^']*', *'[^']*'(?:, *)?")
+
+
 class Change(NamedTuple):
     """One difference, and the statements that remove it."""
 
@@ -74,9 +79,9 @@ def _keys(configuration: ConfigurationSettings, table: TableName, actual: Table)
     for what, wanted, known in [
         ("ORDER BY", local.order_by, actual.sorting_key),
         ("PARTITION BY", local.partition_by, actual.partition_key),
-        ("ENGINE", local.engine, actual.engine_full.partition(" PARTITION BY ")[0].partition(" ORDER BY ")[0]),
+        ("ENGINE", _alone(local.engine), _alone(_CLAUSES.split(actual.engine_full)[0])),
     ]:
-        if _plain(wanted) != _plain(known).removeprefix("replicated"):
+        if _plain(wanted) != _plain(known):
             yield Change(f"{table}: {what} is {known or 'empty'}, not {wanted or 'empty'}", (), "hand")
     known_ttl = _ttl(actual.engine_full)
     if _plain(local.ttl) != _plain(known_ttl):
@@ -98,6 +103,11 @@ def _views(configuration: ConfigurationSettings, actual: Mapping[str, Table], *,
         statements = tuple(ddl.create_views(configuration, events, taken))
         free = ", ".join(name for name in names if name not in taken)
         yield Change(f"make or renew the views: {free}", statements, "loader")
+
+
+def _alone(engine: str) -> str:
+    """An engine without what replication, or ClickHouse's cloud, adds to it: a prefix, a path and a replica."""
+    return _REPLICA.sub("(", _REPLICATED.sub("", engine))
 
 
 def _ttl(engine_full: str) -> str:

@@ -189,6 +189,23 @@ def test_what_rewrites_or_deletes_data_is_left_to_the_operator() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "engine"),
+    [
+        ({}, "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', load_tstamp)"),
+        ({}, "SharedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', load_tstamp)"),
+        ({"engine": "MergeTree"}, "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"),
+        ({"engine": "ReplicatedMergeTree('/mine', '{replica}')"}, "ReplicatedMergeTree('/mine', '{replica}')"),
+    ],
+)
+def test_replication_is_no_other_engine(wanted: dict[str, str], engine: str) -> None:
+    found = actual()
+    table = found["events"]
+    clauses = "PRIMARY KEY (app_id, event_name, toStartOfHour(collector_tstamp)) ORDER BY (app_id) SETTINGS x = 1"
+    found["events"] = Table(table.columns, table.sorting_key, "", f"{engine} {clauses}")
+    assert due(with_table("events", partition_by="", **wanted), found) == []
+
+
 def test_what_no_statement_can_change_is_told() -> None:
     other = with_table("bad_rows", order_by="id", partition_by="")
     assert [who for _, who in due(other, actual())] == ["hand", "hand"]
