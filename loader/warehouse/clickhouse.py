@@ -122,7 +122,7 @@ class ClickHouse:
             # one text and not a list: aiochclient parses every statement, and would take ten times as long
             ids = _literal(" ".join(wanted[first : first + _MOST_IDS]))
             rows = await self._rows(
-                f"SELECT toString(event_id), ifNull(event_fingerprint, '') FROM {target} "
+                f"SELECT toString(event_id), toValidUTF8(ifNull(event_fingerprint, '')) FROM {target} "
                 f"WHERE event_id IN arrayMap(id -> toUUID(id), splitByChar(' ', {ids})) AND collector_tstamp "
                 f"BETWEEN toDateTime64({_literal(oldest)}, 3, 'UTC') AND toDateTime64({_literal(newest)}, 3, 'UTC')"
             )
@@ -163,8 +163,10 @@ class ClickHouse:
                 f"SELECT name FROM system.tables WHERE database = {_literal(self._configuration.database)} "
                 "AND engine != 'View'"
             )
-            columns = await self.columns(table)
-            await self.execute(ddl.create_views(self._configuration, columns, {name for (name,) in tables}))
+            columns, shown = await self.columns(table), None
+            while columns != shown:  # another loader may add a column meanwhile, and make its views before these
+                await self.execute(ddl.create_views(self._configuration, columns, {name for (name,) in tables}))
+                columns, shown = await self.columns(table), columns
 
     async def _describe(self) -> dict[str, Table]:
         database = _literal(self._configuration.database)

@@ -223,3 +223,30 @@ async def test_a_view_of_the_operators_that_fails_stores_rows_once(
     with pytest.raises(Misconfigured, match="filling"):
         await warehouse.insert("events", body(event(0)), "one")
     assert await count(warehouse, f"{database}.events") == 1
+
+
+async def test_a_fingerprint_that_is_no_text_is_asked_for_like_any_other(warehouse: ClickHouse) -> None:
+    await warehouse.insert("events", body(event(0, fingerprint="?")).replace(b"?", b"\xff"), "one")
+    moment = "2026-01-02 03:04:05.678"
+    assert await warehouse.stored("events", [IDS[0]], moment, moment) == {StoredEvent(IDS[0], "\ufffd")}
+
+
+async def test_views_show_a_column_that_another_loader_adds_meanwhile(
+    open_warehouse: Open, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    one, other = open_warehouse(), open_warehouse()
+    await one.prepare()
+    execute = one.execute
+    columns = [Column(f"contexts_com_acme_{name}_1", column_type("contexts", {})) for name in ("mine", "theirs")]
+
+    async def slow(statements: Iterable[str]) -> None:
+        statements = list(statements)
+        if statements[0].startswith("CREATE OR REPLACE"):
+            monkeypatch.undo()
+            await other.add_columns("events", columns[1:])
+        await execute(statements)
+
+    monkeypatch.setattr(one, "execute", slow)
+    await one.add_columns("events", columns[:1])
+    ((view,),) = await one.run(f"SELECT as_select FROM system.tables WHERE database = '{database}' AND name = 'local'")
+    assert all(column.name in view for column in columns)
