@@ -8,7 +8,15 @@ from loader.chunk import Chunk, read
 from loader.columns import TableColumns
 from loader.metrics import LoaderMetrics
 from loader.patience import Patience
-from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, StoredEvent, TableName, Warehouse
+from loader.warehouse.contract import (
+    ColumnMissing,
+    HintRefused,
+    OutOfMemory,
+    RowsRefused,
+    StoredEvent,
+    TableName,
+    Warehouse,
+)
 from shared.process import Misconfigured
 from shared.telemetry import logger
 
@@ -17,6 +25,13 @@ MOST_ADDITIONS = 3
 
 #: Rows before a guilty one: fewer, and there are so many guilty ones that naming them one by one takes too long.
 _DENSE = 8
+
+#: Attempts after which rows that the warehouse has no memory for are divided, and after which one row is set aside.
+_ATTEMPTS_OF_MANY, _ATTEMPTS_OF_ONE = 3, 10
+
+
+class _TooLarge(RowsRefused):
+    """The warehouse had no memory for these rows time and again. Some of them may be stored."""
 
 
 def divisions(rows: int, guilty: int | None) -> list[range]:
@@ -58,6 +73,7 @@ class EventStore:
         self._patience = patience
         self._metrics = metrics
         self._run = run
+        self._served = 0
         self._room = asyncio.Semaphore(inserts)
         self._log = logger("loader")
 
@@ -82,10 +98,18 @@ class EventStore:
         """Store the rows of a chunk that can be stored, and find those that can't."""
         bad: list[bytes] = []
         left = [chunk]
+        aside: dict[bytes, int] = {}
         while left:
             part = left.pop()
             try:
                 await self._insert([part])
+            except _TooLarge as error:
+                if len(part) > 1:
+                    left += await self._smaller(part)
+                elif self._served > aside.setdefault(part.body, self._served):  # for others there was memory
+                    bad.append(badrows.runtime_error(part.body, error.reason))
+                else:
+                    left.insert(0, part)
             except RowsRefused as refused:
                 self._metrics.refused.labels(self._table).inc()
                 if len(part) == 1:
@@ -93,6 +117,13 @@ class EventStore:
                     continue
                 left += [part.take(rows) for rows in reversed(divisions(len(part), refused.row))]
         return bad
+
+    async def _smaller(self, chunk: Chunk) -> list[Chunk]:
+        """Halves of what is not stored: another part of an insert may have found the memory that one had not."""
+        question = dedupe.Question()
+        question.ask(chunk)
+        missing = dedupe.without(chunk, await self.stored(question))
+        return [missing.take(rows) for rows in reversed(_halves(0, len(missing))) if rows]
 
     async def _insert(self, chunks: Sequence[Chunk]) -> None:
         """Store all rows or none. Raises RowsRefused."""
@@ -125,7 +156,7 @@ class EventStore:
         rows = sum(map(len, chunks))
         async with self._room:
             with self._metrics.insert_seconds.labels(self._table).time():
-                written = await self._patience(lambda: self._warehouse.insert(self._table, insert, token))
+                written = await self._written(insert, token, _ATTEMPTS_OF_MANY if rows > 1 else _ATTEMPTS_OF_ONE)
         self._metrics.inserts.labels(self._table).inc()
         self._metrics.batch_rows.labels(self._table).observe(rows)
         self._metrics.rows.labels(self._table).inc(written)
@@ -133,6 +164,24 @@ class EventStore:
             self._metrics.missing.labels(self._table).inc(rows - written)
             self._log.warning("insert.short", table=self._table, sent=rows, written=written)
             await self._send_missing(chunks, rows)
+
+    async def _written(self, insert: bytes, token: str, attempts: int) -> int:
+        """How many rows the warehouse says it wrote. attempts: so often it may be out of memory."""
+        failed = 0
+
+        async def attempt() -> int:
+            nonlocal failed
+            try:
+                return await self._warehouse.insert(self._table, insert, token)
+            except OutOfMemory as error:
+                failed += 1
+                if failed >= attempts:
+                    raise _TooLarge(str(error)) from error
+                raise
+
+        written = await self._patience(attempt)
+        self._served += 1
+        return written
 
     async def _send_missing(self, chunks: Sequence[Chunk], rows: int) -> None:
         """The warehouse says it wrote fewer rows than were sent, and no error: look, and send what is not there."""

@@ -4,6 +4,7 @@ Errors are named by the caller's duty:
 
 WarehouseError
 ├── Unavailable     keep the batch, back off, send the same bytes with the same token again
+│   └── OutOfMemory where that does not end, it may be this very insert: send less at once
 ├── ColumnMissing   the body names a column that the table lacks: ask for `columns`, add it, send again
 └── RowsRefused     some row of this insert can't be stored: send halves until the guilty one stands alone
     └── HintRefused the type hint of one schema column is at fault: `drop_hint`, then send the same bytes again
@@ -24,6 +25,10 @@ class WarehouseError(Exception):
 
 class Unavailable(WarehouseError):
     """The warehouse can't be reached, or can't take anything now: hold what you have, back off, try again."""
+
+
+class OutOfMemory(Unavailable):
+    """The warehouse has no memory for this insert: because others use it up, or because of what is in it."""
 
 
 class ColumnMissing(WarehouseError):

@@ -2,7 +2,7 @@
 
 import re
 
-from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, Unavailable
+from loader.warehouse.contract import ColumnMissing, HintRefused, OutOfMemory, RowsRefused, Unavailable
 from shared.process import Misconfigured
 
 _CODE = re.compile(r"Code: (\d+)\. ")
@@ -39,6 +39,9 @@ _ROWS = frozenset(
         676,
     }
 )
+
+#: Limits of the server or of the user, and what the system refuses.
+_MEMORY = frozenset({173, 241})
 
 #: No such column: in the statement, or in the first line of the data.
 _NO_COLUMN = 16
@@ -103,6 +106,8 @@ def of_insert(text: str) -> Exception:
     if view := _VIEW.search(text):
         # the rows are in the table by then, and any that went in once more would be in it twice
         return Misconfigured(f"a materialized view fails, repair or drop {view['name']}: {text.strip()}")
+    if code in _MEMORY:
+        return OutOfMemory(text)
     if code == _NO_COLUMN or _UNKNOWN_FIELD.search(text):
         return ColumnMissing(text)
     if code in _ROWS:

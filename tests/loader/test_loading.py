@@ -19,7 +19,7 @@ from loader.outlet import BadRowOutlet
 from loader.patience import GivenUp, Patience
 from loader.settings import BatchSettings, DedupeSettings, RetrySettings
 from loader.store import EventStore, divisions
-from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, Unavailable
+from loader.warehouse.contract import ColumnMissing, HintRefused, OutOfMemory, RowsRefused, Unavailable
 from loader.worker import Lane
 from shared.process import Misconfigured
 from shared.schema import SchemaKey
@@ -211,6 +211,46 @@ async def test_where_every_row_is_refused_each_is_sent_a_few_times() -> None:
     await bench.loading([delivery(chunk(*range(2_000)))])
     assert len(bench.bad()) == 2_000
     assert sent < 2_000 * 15
+
+
+async def test_an_event_that_takes_all_memory_does_not_stop_its_neighbours() -> None:
+    bench = Bench()
+
+    def refuse(rows: list[Mapping[str, str]]) -> None:
+        if any(row["app_id"] == "huge" for row in rows):
+            raise OutOfMemory("Code: 241. Memory limit exceeded")
+
+    bench.warehouse.refuse = refuse
+    lines = [line(number, app_id="huge" if number == 0 else "shop") for number in range(20)]
+    await bench.loading([delivery(b"\n".join(lines))])
+    assert sorted(bench.loaded()) == sorted(ids(*range(1, 20)))
+    (row,) = bench.bad()
+    assert row["data"]["payload"]["event_id"] == event_id(0)
+
+
+async def test_while_there_is_no_memory_for_anybody_events_are_held() -> None:
+    bench = Bench()
+    bench.warehouse.outages.extend(OutOfMemory("Code: 241. Memory limit (total) exceeded") for _ in range(200))
+    await bench.loading([delivery(chunk(*range(8)))])
+    assert sorted(bench.loaded()) == sorted(ids(*range(8)))
+    assert bench.bad() == []
+
+
+async def test_what_was_stored_of_an_insert_that_ran_out_of_memory_is_not_sent_again() -> None:
+    bench = Bench()
+    stored = 0
+
+    def refuse(rows: list[Mapping[str, str]]) -> None:
+        nonlocal stored
+        if len(rows) == 4:
+            stored += 1
+            bench.warehouse.rows["events"] = [*rows[:1]]
+            raise OutOfMemory("Code: 241. Memory limit exceeded")
+
+    bench.warehouse.refuse = refuse
+    await bench.loading([delivery(chunk(*range(4)))])
+    assert stored
+    assert sorted(bench.loaded()) == sorted(ids(*range(4)))
 
 
 async def test_inserts_of_another_run_have_other_names() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from loader.warehouse import failures
-from loader.warehouse.contract import ColumnMissing, HintRefused, RowsRefused, Unavailable
+from loader.warehouse.contract import ColumnMissing, HintRefused, OutOfMemory, RowsRefused, Unavailable
 from shared.process import Misconfigured
 
 HINT = """Code: 117. DB::Exception: Cannot insert data into JSON column: cannot parse Float64 value here: "zz" (while \
@@ -39,7 +39,7 @@ def test_a_path_without_its_column_is_a_refused_row() -> None:
         ("Code: 60. DB::Exception: Table evnt.events does not exist", Misconfigured),
         ("Code: 497. DB::Exception: Not enough privileges", Misconfigured),
         ("Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)", Unavailable),
-        ("Code: 241. DB::Exception: Memory limit (total) exceeded", Unavailable),
+        ("Code: 241. DB::Exception: Memory limit (total) exceeded", OutOfMemory),
         ("Code: 252. DB::Exception: Too many parts (300)", Unavailable),
         ("Code: 242. DB::Exception: Table is in readonly mode", Unavailable),
         ("Code: 1001. DB::Exception: std::exception. No space left on device", Unavailable),
