@@ -18,9 +18,9 @@ CONFIGURATION = """# Configuration
 Every option of every process. Written by `make generate` from the `settings.py` files; do not edit.
 
 An option is set in `config/pipeline.yml` (or the file that `EVNT_CONFIG` names), under the sections of its name, or by
-its environment variable, which wins. Lists and mappings in a variable are written as YAML or JSON: `["a", "b"]`. A
-process reads its own sections and ignores those of others; a name that belongs to nobody is refused, with the nearest
-one that exists.
+its environment variable, which wins. Lists and mappings in a variable are written as YAML or JSON: `["a", "b"]`;
+`null` takes back the value of the file where an option may be null. A process reads its own sections and ignores those
+of others; a name that belongs to nobody is refused, with the nearest one that exists.
 
 Relative paths are relative to the working directory of the process. `evnt settings` prints what is in force.
 """

@@ -17,6 +17,13 @@ class EndpointSettings(Section):
     proxy_endpoint: str = "/proxy"
     """Where the proxy for scripts answers."""
 
+    @field_validator("*")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if not re.fullmatch(r"/[^?#\s]*[^?#\s/]", value):
+            raise ValueError("expected a path such as /tracker")
+        return value
+
 
 class SnowplowSettings(Section):
     endpoints: EndpointSettings = EndpointSettings()

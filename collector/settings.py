@@ -87,6 +87,12 @@ class DoNotTrackCookieSettings(Section):
             raise ValueError(f"expected a regular expression: {error}") from error
         return value
 
+    @model_validator(mode="after")
+    def _has_name(self) -> "DoNotTrackCookieSettings":
+        if self.enabled and not self.name:
+            raise ValueError("expected the name of the cookie when do_not_track_cookie is enabled")
+        return self
+
 
 class CookieBounceSettings(Section):
     enabled: bool = False
@@ -196,7 +202,7 @@ class ShutdownSettings(Section):
 class SslSettings(Section):
     enable: bool = False
     """Also listen for HTTPS, with the certificate below."""
-    port: int = 443
+    port: int = Field(default=443, ge=0, le=65535)
     """Port for HTTPS."""
     certificate_file: Path | None = None
     """Certificate chain (PEM)."""
@@ -227,14 +233,14 @@ class BridgeSettings(Section):
 
 
 class CollectorAdminSettings(AdminSettings):
-    port: int = 8101
+    port: int = Field(default=8101, ge=0, le=65535)
     """Admin port; the second worker takes the next one, and so on."""
 
 
 class CollectorSettings(Section):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 listens on all."""
-    port: int = 8000
+    port: int = Field(default=8000, ge=0, le=65535)
     """Port for HTTP."""
     workers: int = Field(default=1, ge=1)
     """Processes that share the port; one per core that the collector may use."""

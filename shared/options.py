@@ -56,6 +56,12 @@ def is_secret(model: type[BaseModel], path: tuple[str, ...]) -> bool:
     return field is None or SecretStr in (field.annotation, *get_args(field.annotation))
 
 
+def option_at(model: type[BaseModel], path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path up to the option that it leads to, or into: an item of a list is set with the whole list."""
+    ends = (path[:end] for end in range(1, len(path)))
+    return next((end for end in ends if model_at(model, end) is None), path)
+
+
 def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
     """The section that a path leads to, through names that users chose too; None where there is none."""
     if not path:

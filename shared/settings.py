@@ -11,14 +11,14 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from shared.options import PREFIX, is_secret, model_at, options, variable
+from shared.document import read_yaml
+from shared.options import PREFIX, is_secret, model_at, option_at, options, variable
 
 #: Read when `EVNT_CONFIG` names no other file; the defaults of the models apply when it is absent.
 DEFAULT_FILE = Path("config/pipeline.yml")
@@ -62,6 +62,15 @@ class Section(BaseModel):
     """A group of options: frozen, unknown keys refused, the text under each option is its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _named(cls, value: object, info: ValidationInfo) -> object:
+        """An empty path would be the working folder, which nobody means who leaves a variable empty."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if value == "" and Path in (annotation, *get_args(annotation)):
+            raise ValueError("expected a path")
+        return value
 
 
 class RabbitmqSettings(Section):
@@ -133,7 +142,7 @@ class AdminSettings(Section):
 
     host: str = "127.0.0.1"
     """Address of the admin port."""
-    port: int
+    port: int = Field(ge=0, le=65535)
     """Admin port; the second process of a kind under honcho takes the next one, and so on."""
 
 
@@ -199,11 +208,12 @@ def _read(file: Path | None, variables: Mapping[str, str]) -> tuple[Path, dict[s
     place = named or DEFAULT_FILE
     if named is None and not place.exists():
         return place, {}
+    by = " (EVNT_CONFIG names it)" if file is None and named else ""
     try:
-        document = yaml.safe_load(place.read_text("utf-8"))
+        document = read_yaml(place.read_text("utf-8"))
     except OSError as error:
-        raise SettingsError([f"{place}: can't be read: {error.strerror}"]) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError([f"{place}: can't be read: {error.strerror}{by}"]) from error
+    except ValueError as error:
         raise SettingsError([f"{place}: is not YAML: {error}"]) from error
     if not isinstance(document, dict | None):
         raise SettingsError([f"{place}: expected sections such as `ingest:` at the top, found {document!r}"])
@@ -215,14 +225,17 @@ class _Variables(EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         try:
-            return yaml.safe_load(value)
-        except yaml.YAMLError:
+            return read_yaml(value)
+        except ValueError:
             return value  # the model refuses it, with path and expectation
 
 
 def _parse(model: type[Section], variables: Mapping[str, str]) -> dict[str, Any]:
     source = _Variables(cast("type[BaseSettings]", model), env_nested_delimiter="__")
-    source.env_vars = {name.lower(): value for name, value in variables.items()}
+    absent = {option.variable[len(PREFIX) :] for option in options(model) if type(None) in get_args(option.annotation)}
+    source.env_vars = {
+        name.lower(): None if value == "null" and name.upper() in absent else value for name, value in variables.items()
+    }
     return source()
 
 
@@ -240,13 +253,23 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+#: What pydantic says in words of Python.
+_EXPECTED = {
+    "tuple_type": 'expected a list such as ["a", "b"]',
+    "dict_type": 'expected a mapping such as {"name": "value"}',
+    "model_type": "expected options of its own below it",
+}
+
+
 def _problem(model: type[BaseModel], error: ErrorDetails, file: Path, from_environment: Mapping[str, Any]) -> str:
     path = tuple(str(part) for part in error["loc"])
-    source = _source(path, file, from_environment)
+    option = option_at(model, path)
+    source = _source(option, file, from_environment)
     if error["type"] == "extra_forbidden":
         return f"{'.'.join(path)}: unknown option{_hint(model, path)} (set in {source})"
-    expected = error["msg"].removeprefix("Value error, ")
-    found = "" if error["type"] == "missing" or is_secret(model, path) else f", found {error['input']!r}"
+    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Value error, "))
+    silent = error["type"] == "missing" or is_secret(model, option) or isinstance(error["input"], dict)
+    found = "" if silent else f", found {error['input']!r}"
     return f"{'.'.join(path)}: {expected[0].lower()}{expected[1:]}{found} (set in {source})"
 
 

@@ -15,7 +15,7 @@ class ConnectionSettings(Section):
     """Certificates of the authorities that may have signed the server's, with `https` (PEM); unset: the system's."""
     host: str = "127.0.0.1"
     """Host name of the ClickHouse server."""
-    port: int = 8123
+    port: int = Field(default=8123, ge=1, le=65535)
     """Port of the HTTP interface; the embedded server listens here."""
     username: str = "default"
     """User that loads; it needs CREATE, ALTER, INSERT and SELECT on the database."""

@@ -16,6 +16,9 @@ from shared.document import read
         ("a: 1  # one\nb: [x]", {"a": 1, "b": ["x"]}),
         ("{a: 1, b: [x]}  # as YAML alone allows it", {"a": 1, "b": ["x"]}),
         ("", None),
+        ("a: 2024-13-45\nb: 2024-11-25", {"a": "2024-13-45", "b": "2024-11-25"}),
+        ("x: &x {a: 1, b: 2}\ny: {<<: *x, a: 3}", {"x": {"a": 1, "b": 2}, "y": {"a": 3, "b": 2}}),
+        ("\ufeffa: 1\r\nb: 2\r\n", {"a": 1, "b": 2}),
     ],
 )
 def test_what_is_read(text: str, said: Any) -> None:
@@ -27,7 +30,15 @@ def test_json_that_tabs_indent_says_the_same() -> None:
     assert read(json.dumps(document, indent="\t")) == document
 
 
-@pytest.mark.parametrize(("text", "complaint"), [('{\n\t"a": 1,\n}', "line 3 column 1"), ("a: [", "line 1, column 5")])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{\n\t"a": 1,\n}', "line 3 column 1"),
+        ("a: [", "line 1, column 5"),
+        ("a: 1\nb: {c: 1, c: 2}", "'c' is there twice\n  in .*, line 2, column 11"),
+        ("a: " + "[" * 2_000, "nested too deeply"),
+    ],
+)
 def test_what_is_neither_is_refused_in_the_words_of_what_it_looks_like(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         read(text)

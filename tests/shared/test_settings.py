@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from shared.options import options
 from shared.settings import Section, SettingsError, SharedSettings, load
@@ -24,6 +24,19 @@ class Special(Section):
     """Other."""
 
 
+class Guarded(Section):
+    port: int = 2
+    """Port."""
+    key: SecretStr | None = None
+    """Key."""
+
+    @model_validator(mode="after")
+    def _has_port_2(self) -> "Guarded":
+        if self.port != 2:
+            raise ValueError("expected port 2")
+        return self
+
+
 class Table(Section):
     enabled: bool = True
     """Switch."""
@@ -38,6 +51,7 @@ class Settings(SharedSettings):
     collector: Thing = Thing()
     clickhouse: Tables = Tables()
     loader: Special = Special()
+    sentry: Guarded = Guarded()
 
 
 def loaded(tmp_path: Path, text: str = "", **environ: str) -> Settings:
@@ -139,7 +153,12 @@ def test_unknown_variables_are_refused_by_their_own_name(tmp_path: Path) -> None
         ("", {"EVNT_COLLECTOR__PORT": "x"}, ("collector.port: ", "found 'x'", "set in EVNT_COLLECTOR__PORT")),
         ("", {"EVNT_INGEST__MODE": "kafka"}, ("ingest.mode: ", "'direct' or 'rabbitmq'", "EVNT_INGEST__MODE")),
         ("", {"EVNT_COLLECTOR": "[1"}, ("collector: ", "found '[1'", "set in EVNT_COLLECTOR")),
-        ("", {"EVNT_COLLECTOR__NAMES": "x"}, ("collector.names: ", "valid tuple", "EVNT_COLLECTOR__NAMES")),
+        ("", {"EVNT_COLLECTOR__NAMES": "x"}, ("collector.names: ", "expected a list", "EVNT_COLLECTOR__NAMES")),
+        ("", {"EVNT_COLLECTOR__NAMES": "2024-13-45"}, ("collector.names: ", "expected a list", "found '2024-13-45'")),
+        ("", {"EVNT_COLLECTOR__NAMES": "[a, 5]"}, ("collector.names.1: ", "found 5", "in EVNT_COLLECTOR__NAMES)")),
+        ("collector: 5", {}, ("collector: expected options of its own below it, found 5",)),
+        ("", {"EVNT_DATA_DIR": ""}, ("data_dir: expected a path, found ''", "EVNT_DATA_DIR")),
+        ("collector: {port: 1}\nlogging:\ncollector:", {}, ("pipeline.yml: ", "'collector' is there twice", "line 3")),
         ("[1]", {}, ("pipeline.yml: expected sections",)),
         ("a: [", {}, ("pipeline.yml: is not YAML",)),
     ],
@@ -159,11 +178,23 @@ def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "collector: {key: [hush]}")
     assert "hush" not in problem
     assert "hush" not in str(loaded(tmp_path, EVNT_COLLECTOR__KEY="hush"))
+    (problem,) = problems(tmp_path, EVNT_SENTRY__KEY="hush", EVNT_SENTRY__PORT="1")
+    assert problem.startswith("sentry: expected port 2 (set in ")
+
+
+def test_a_variable_may_take_back_what_the_file_says(tmp_path: Path) -> None:
+    text = "ingest: {rabbitmq: {tls_ca_file: ca.pem, username: me}}"
+    broker = loaded(
+        tmp_path, text, EVNT_INGEST__RABBITMQ__TLS_CA_FILE="null", EVNT_INGEST__RABBITMQ__USERNAME="null"
+    ).ingest.rabbitmq
+    assert (broker.tls_ca_file, broker.username) == (None, "null")
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere.yml: can't be read"):
         load(Settings, file=tmp_path / "nowhere.yml", environ={})
+    with pytest.raises(SettingsError, match=r"can't be read: .* \(EVNT_CONFIG names it\)"):
+        load(Settings, environ={"EVNT_CONFIG": ""})
 
 
 def test_options_are_listed_with_variable_and_doc() -> None:
