@@ -69,9 +69,10 @@ class Chosen(NamedTuple):
 
 
 def configurations(folder: Path) -> tuple[list[Configuration], list[str]]:
-    """What the folder's files say, in the order of their names, and what is wrong with them."""
+    """What the folder's files say, in the order of their names, and what is wrong with them. A folder that is not there
+    is wrong: nothing would be masked that a folder of another name says to mask."""
     found: list[Configuration] = []
-    problems: list[str] = []
+    problems = [] if folder.is_dir() else [f"{folder} is not a folder (enricher.enrichments)"]
     for path in _files(folder):
         try:
             found += _read(path)
@@ -81,7 +82,7 @@ def configurations(folder: Path) -> tuple[list[Configuration], list[str]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES) if folder.is_dir() else []
+    return sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
 
 
 def _read(path: Path) -> Iterator[Configuration]:

@@ -54,6 +54,11 @@ def test_an_empty_folder_has_what_is_built_in(tmp_path: Path) -> None:
     assert names(opened(tmp_path)) == BUILT_IN
 
 
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EnrichmentRefused, match=r"enrichmets is not a folder \(enricher.enrichments\)"):
+        opened(tmp_path / "enrichmets")
+
+
 def test_what_is_built_in_can_be_switched_off_but_for_the_protocol(tmp_path: Path) -> None:
     write(tmp_path, "a.yml", configuration("ua_parser_config", {}, enabled=False))
     write(tmp_path, "b.yml", configuration("event_fingerprint_config", {}, enabled=False))
