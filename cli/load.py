@@ -62,10 +62,19 @@ def load(
         files = sources(names)
     except FileNotFoundError as error:
         raise typer.BadParameter(f"{error} is not there") from error
+    if not rejects.parent.is_dir():
+        raise typer.BadParameter(f"{rejects.parent} is not a folder", param_hint="--rejects")
     table: TableName = "events_failed" if failed else "events"
-    run = Run(settings, table, check, State(state or settings.data_dir / "load.json"), rejects)
+    run = Run(settings, table, check, _state(state or settings.data_dir / "load.json"), rejects)
     if not asyncio.run(run.all(files, stdin=len(names) < len(paths))):
         raise typer.Exit(1)
+
+
+def _state(file: Path) -> State:
+    try:
+        return State(file)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{file} can't be read: {error}", param_hint="--state") from error
 
 
 class Run:

@@ -47,9 +47,13 @@ class State:
     """Places by file, in one JSON file that is replaced as a whole after every block."""
 
     def __init__(self, file: Path) -> None:
+        """Raises ValueError where the file is none of these, or OSError."""
         self._file = file
         known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        self._places = {name: Place(**place) for name, place in known.items()}
+        try:
+            self._places = {name: Place(**place) for name, place in known.items()}
+        except (AttributeError, TypeError) as error:
+            raise ValueError("this is no file that says how far others are loaded") from error
 
     def knows(self, source: Path) -> bool:
         """Whether loading it was begun before."""

@@ -82,6 +82,20 @@ def test_a_file_that_is_not_there_is_named(clickhouse: Server, database: str, tm
     assert "absent.tsv" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "file"), [("--state", "in.tsv"), ("--state", "list.json"), ("--rejects", "absent/rejects.jsonl")]
+)
+def test_files_beside_that_can_not_be_used_are_named_before_anything_is_loaded(
+    tmp_path: Path, option: str, file: str
+) -> None:
+    (tmp_path / "in.tsv").write_bytes(line(1))
+    (tmp_path / "list.json").write_text("[1]")
+    done = evnt(tmp_path, "load", "in.tsv", option, file)
+    assert done.returncode == 2
+    assert option in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_broken_archive_is_named_and_keeps_what_was_read(clickhouse: Server, database: str, tmp_path: Path) -> None:
     whole = gzip.compress(b"\n".join(line(number) for number in range(2_000)))
     (tmp_path / "cut.tsv.gz").write_bytes(whole[: len(whole) // 2])
