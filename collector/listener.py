@@ -36,7 +36,8 @@ def tls(settings: SslSettings) -> ssl.SSLContext:
     try:
         context.load_cert_chain(str(settings.certificate_file), settings.key_file, password)
     except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(f"collector.ssl: the certificate can't be used: {error}") from error
+        files = f"{settings.certificate_file} with the key {settings.key_file}"
+        raise Misconfigured(f"collector.ssl: the certificate {files} can't be used: {error}") from error
     return context
 
 

@@ -7,6 +7,9 @@ from shared.process import Misconfigured
 
 _CODE = re.compile(r"Code: (\d+)\. ")
 
+#: What something else in its place answers, a proxy or another program, which may be a long page.
+_FOREIGN = "no ClickHouse answered, see clickhouse.connection.host and .port, but something that says: {:.300}"
+
 #: A value that can't be read as the type of its column, or can't be stored in it.
 _ROWS = frozenset(
     {
@@ -112,16 +115,20 @@ def of_insert(text: str) -> Exception:
         return ColumnMissing(text)
     if code in _ROWS:
         return _hint(text) or RowsRefused(text, _row(text))
-    return of_statement(text) if code in _OPERATOR else Unavailable(text)
+    return of_statement(text) if code in _OPERATOR else _outage(text)
 
 
 def of_statement(text: str) -> Exception:
     """The duty that follows from any other refused statement."""
     code = _code(text)
     if code not in _OPERATOR | _ROWS | {_NO_COLUMN}:
-        return Unavailable(text)
+        return _outage(text)
     advice = _ADVICE.get(code, "")
     return Misconfigured(f"ClickHouse: {text.strip()}" + (f": {advice}" if advice else ""))
+
+
+def _outage(text: str) -> Unavailable:
+    return Unavailable(text if _code(text) else _FOREIGN.format(text.strip()))
 
 
 def raced(text: str) -> bool:

@@ -163,7 +163,7 @@ class Line:
     async def _connect(self) -> None:
         connection = connect(self._settings, self._name)
         try:
-            with broker_errors("can't connect"):
+            with broker_errors(f"can't connect to {self._settings.host}:{self._settings.port}"):
                 async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
                     with refusals(self._settings):
                         await connection.connect()

@@ -115,7 +115,7 @@ async def connected(settings: IngestSettings, name: str) -> AbstractConnection:
     """A connection without a supervisor, for who only looks. Raises StreamUnavailable or Misconfigured."""
     connection = connect(settings.rabbitmq, name)
     try:
-        with broker_errors("can't connect"):
+        with broker_errors(f"can't connect to {settings.rabbitmq.host}:{settings.rabbitmq.port}"):
             async with asyncio.timeout(settings.rabbitmq.connect_timeout_ms / 1000):
                 with refusals(settings.rabbitmq):
                     await connection.connect()

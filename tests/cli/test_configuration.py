@@ -40,6 +40,13 @@ def test_a_wrong_configuration_is_told_and_exits_78(tmp_path: Path) -> None:
     assert done.stderr.startswith("configuration: collector.prot: unknown option; did you mean collector.port?")
 
 
+def test_a_broker_that_is_away_is_named_with_its_address(tmp_path: Path) -> None:
+    broker = {"EVNT_INGEST__MODE": "rabbitmq", "EVNT_INGEST__RABBITMQ__PORT": "1"}
+    done = evnt(tmp_path, "bad-rows", "list", **broker)
+    assert done.returncode == 69
+    assert "can't connect to 127.0.0.1:1: " in done.stderr
+
+
 def test_help_reads_well() -> None:
     text = invoke("--help").stdout
     assert all(name in text for name in ("bad-rows", "settings", "ready", "version"))

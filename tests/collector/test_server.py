@@ -14,7 +14,9 @@ import aiohttp
 import pytest
 
 from collector import bodies
-from collector.settings import Settings
+from collector.listener import tls
+from collector.settings import Settings, SslSettings
+from shared.process import Misconfigured
 from tests.collector.raw_http import exchange, post, read_answer
 from tests.collector.running import Running, collector, plain
 
@@ -347,10 +349,15 @@ async def test_docs_and_static_files_by_setting(tmp_path: Path) -> None:
         assert (await get(running, "/docs"))[0] == (await get(running, "/openapi.json"))[0] == 404
 
 
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"collector.ssl: the certificate .*absent.pem with the key .*key.pem"):
+        tls(SslSettings(enable=True, certificate_file=tmp_path / "absent.pem", key_file=tmp_path / "key.pem"))
+
+
 async def test_https_with_certificate_files(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
-    tls = {"enable": True, "port": 0, "certificate_file": certificate, "key_file": key}
-    async with collector(plain(ssl=tls)) as running:
+    https = {"enable": True, "port": 0, "certificate_file": certificate, "key_file": key}
+    async with collector(plain(ssl=https)) as running:
         context = ssl.create_default_context(cafile=str(certificate))
         port = running.ports[1]
         async with (

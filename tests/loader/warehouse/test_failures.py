@@ -75,3 +75,10 @@ def test_a_view_that_fails_stops_the_loader_since_its_rows_are_stored() -> None:
     assert "evnt.mine" in str(found)
     quoted = "Code: 27. DB::Exception: Cannot parse input: 'x: while pushing to view evnt.mine. (A)': (at row 1)"
     assert type(failures.of_insert(quoted)) is RowsRefused
+
+
+def test_what_is_no_clickhouse_is_said_to_be_none() -> None:
+    for error in (failures.of_statement("404 not found"), failures.of_insert("404 not found" + 10_000 * " and")):
+        assert "clickhouse.connection.host and .port" in str(error)
+        assert "404 not found" in str(error)
+        assert len(str(error)) < 500
