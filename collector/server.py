@@ -65,7 +65,8 @@ class Connection(web.RequestHandler):
         if idle:
             self._parked, self._waiter = waiter, None
         super().data_received(data)
-        if not idle or self._messages:
+        # before its first request the task may not have come to wait, and what is here may be half a head
+        if self._messages or not (idle or self._request_count == 0):
             if self._head_deadline is not None:
                 self._head_deadline.cancel()
                 self._head_deadline = None

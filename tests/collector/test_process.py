@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -82,6 +84,31 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
         assert running.wait(20) == 0
         assert all(not Path(f"/proc/{child}").exists() for child in first)
     assert set(answered) <= set(asyncio.run(embedded_marks(tmp_path / "stream")))
+
+
+def test_half_a_head_that_comes_with_the_connection_is_cut_off() -> None:
+    port = free_port()
+    with (
+        process({"EVNT_COLLECTOR__TIMEOUTS__HEADERS_SECONDS": "0.2"}, port=port),
+        socket.create_connection(("127.0.0.1", port), timeout=10) as client,
+    ):
+        client.sendall(b"GET /i HT")
+        assert client.recv(1) == b""
+
+
+def test_it_waits_for_a_broker_as_long_as_it_is_told_and_says_why_it_spools(tmp_path: Path) -> None:
+    broker = {"EVNT_INGEST__RABBITMQ__PORT": "1", "EVNT_INGEST__RABBITMQ__STARTUP_TIMEOUT_SECONDS": "1"}
+    port = free_port()
+    with process({"EVNT_INGEST__MODE": "rabbitmq", **broker}, port=port, data_dir=tmp_path) as running:
+        assert track(port, "spooled") == 200
+        running.terminate()
+        lines = running.communicate(timeout=30)[1].splitlines()
+    unreachable, started = (
+        next(line for line in lines if event in line) for event in ("rabbitmq_unreachable", "collector.started")
+    )
+    waited = datetime.fromisoformat(started.split()[0]) - datetime.fromisoformat(unreachable.split()[0])
+    assert waited.total_seconds() < 2.5
+    assert any("stream.away" in line and "reason=" in line and "spool=True" in line for line in lines)
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
