@@ -51,7 +51,7 @@ _PROCESSOR = Processor("evnt-collector", VERSION)
 #: Between two looks whether a worker's parent still lives, seconds.
 _WATCH_S = 1.0
 
-#: How long a start waits for a broker when there is a spool to start with, seconds.
+#: How long a start waits for a broker at most when there is a spool to start with, seconds.
 _WAIT_FOR_BROKER_S = 3
 
 
@@ -102,10 +102,14 @@ async def _durable(settings: Settings, metrics: Metrics, fate: Fate) -> AsyncIte
     """The stream, with the spool in front of it where there is a broker that can be away."""
     log = logger("collector")
 
-    def notice(away: bool) -> None:
-        log.warning("stream.away" if away else "stream.back", spool=settings.collector.spool.enabled)
-
     spooled = settings.ingest.mode == "rabbitmq" and settings.collector.spool.enabled
+
+    def notice(reason: str | None) -> None:
+        if reason is None:
+            log.warning("stream.back")
+        else:
+            log.warning("stream.away", reason=reason, spool=spooled)
+
     timeout_s = settings.collector.raw.publish_timeout_ms / 1000
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(open_publisher(_impatient(settings) if spooled else settings))
@@ -114,7 +118,8 @@ async def _durable(settings: Settings, metrics: Metrics, fate: Fate) -> AsyncIte
 
 
 def _impatient(settings: Settings) -> Settings:
-    rabbitmq = settings.ingest.rabbitmq.model_copy(update={"startup_timeout_seconds": _WAIT_FOR_BROKER_S})
+    wait_s = min(settings.ingest.rabbitmq.startup_timeout_seconds, _WAIT_FOR_BROKER_S)
+    rabbitmq = settings.ingest.rabbitmq.model_copy(update={"startup_timeout_seconds": wait_s})
     return settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"rabbitmq": rabbitmq})})
 
 

@@ -104,8 +104,9 @@ class SpoolingPublisher:
     """Publishes to the stream, and to the spool while the stream takes nothing within the time given."""
 
     def __init__(
-        self, stream: Publisher, spool: Spool | None, timeout_s: float, notice: Callable[[bool], None]
+        self, stream: Publisher, spool: Spool | None, timeout_s: float, notice: Callable[[str | None], None]
     ) -> None:
+        """`notice` is called with the reason when the stream is away, and with None when it is back."""
         self._stream = stream
         self._spool = spool
         self._timeout_s = timeout_s
@@ -121,22 +122,23 @@ class SpoolingPublisher:
 
     async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
         """Return once the messages are durable somewhere. Raises StreamUnavailable or MessageRefused."""
+        reason = "the stream takes nothing"
         if self._stream.ready:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     await self._stream.publish(stream, messages)
             except (StreamUnavailable, TimeoutError) as error:
-                if self._spool is None:
-                    raise StreamUnavailable(str(error) or "the stream did not confirm in time") from error
+                reason = str(error) or "the stream did not confirm in time"
             else:
-                self._say(away=False)
+                self._say(None)
                 return
-        self._say(away=True)
+        self._say(reason)
         if self._spool is None:
-            raise StreamUnavailable("the stream takes nothing")
+            raise StreamUnavailable(reason)
         await self._spool.put(messages)
 
-    def _say(self, *, away: bool) -> None:
-        if away != self._away:
-            self._away = away
-            self._notice(away)
+    def _say(self, reason: str | None) -> None:
+        """Once when it goes and once when it comes back."""
+        if (reason is not None) != self._away:
+            self._away = reason is not None
+            self._notice(reason)

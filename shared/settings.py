@@ -93,7 +93,8 @@ class RabbitmqSettings(Section):
     connect_timeout_ms: int = Field(default=10_000, ge=1)
     """Longest wait for one attempt to connect."""
     startup_timeout_seconds: int = Field(default=5, ge=1)
-    """How long a starting process waits for the broker before it goes on without and keeps trying."""
+    """How long a starting process waits for the broker before it goes on without and keeps trying; a collector with a
+    spool at most 3."""
     retry_delay_ms: int = Field(default=5_000, ge=1)
     """Longest pause between two attempts to connect; the first ones are much shorter."""
     consumer_timeout_ms: int = Field(default=86_400_000, ge=1)

@@ -48,7 +48,7 @@ async def collector(
     """Serve until the context ends; port 0 in the settings takes a free one."""
     publisher = publisher or MemoryPublisher()
     metrics = Metrics()
-    durable = SpoolingPublisher(publisher, None, 5, lambda _away: None)
+    durable = SpoolingPublisher(publisher, None, 5, lambda _reason: None)
     fate = Fate()
     commit = group_commit(settings, durable, metrics, fate)
     state = State(lambda: durable.trouble)
