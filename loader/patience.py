@@ -46,11 +46,14 @@ class Patience:
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, once it has one. Raises GivenUp when the process is to stop before that."""
-        number = next(self._numbers)
+        number, over = next(self._numbers), True
         try:
             return await self._repeat(number, call)
+        except (GivenUp, asyncio.CancelledError):
+            over = False  # who stops meanwhile must not read that all is well
+            raise
         finally:
-            if self._waiting.pop(number, None) and not self._waiting:
+            if self._waiting.pop(number, None) and over and not self._waiting:
                 self._log.info("outage.over")
 
     async def _repeat(self, number: int, call: Callable[[], Awaitable[T]]) -> T:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from loader.worker import Lane
 from shared.process import Misconfigured
 from shared.schema import SchemaKey
 from shared.stream.contract import Delivery, Message, StreamUnavailable
+from shared.telemetry import ROOT
 from tests.loader.fakes import FakePublisher, FakeSubscriber, FakeWarehouse
 from tests.loader.lines import chunk, contexts, delivery, event_id, line
 
@@ -130,7 +132,8 @@ async def test_an_insert_whose_answer_was_lost_is_not_stored_twice() -> None:
     assert bench.loaded() == ids(1, 2)
 
 
-async def test_a_stop_during_an_outage_gives_the_batch_back() -> None:
+async def test_a_stop_during_an_outage_gives_the_batch_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=f"{ROOT}.loader")
     bench = Bench(retry_ms=60_000)
     bench.warehouse.outages = deque(Unavailable("down") for _ in range(5))
     task = asyncio.create_task(bench.loading([delivery(chunk(1))]))
@@ -138,6 +141,8 @@ async def test_a_stop_during_an_outage_gives_the_batch_back() -> None:
     bench.stopping.set()
     with pytest.raises(GivenUp):
         await task
+    told = [record.msg["event"] for record in caplog.records if isinstance(record.msg, dict)]
+    assert told == ["outage"]
 
 
 def refuse_app(*apps: str) -> Any:
