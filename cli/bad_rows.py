@@ -20,7 +20,7 @@ from cli.screen import screen
 from cli.since import since
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
-from shared.stream import open_log
+from shared.stream import FOLDER, open_log
 from shared.stream.contract import LogReader, LogRecord
 
 app = typer.Typer(no_args_is_help=True, help="Look at what failed, and why. Consumes nothing.")
@@ -89,7 +89,15 @@ def list_rows(
     elif rows:
         _write_table(rows)
     else:
-        sys.stderr.write("no bad rows" + (" that fit\n" if wanted != Wanted(None, None, None) else "\n"))
+        fit = " that fit" if wanted != Wanted(None, None, None) else ""
+        sys.stderr.write(f"no bad rows{fit} in {_place(load(SharedSettings))}\n")
+
+
+def _place(settings: SharedSettings) -> str:
+    """Where it looked: in another folder than that of the pipeline there is never anything."""
+    if settings.ingest.mode == "direct":
+        return f"{(settings.data_dir / FOLDER).absolute()} (data_dir)"
+    return f"the broker at {settings.ingest.rabbitmq.host}:{settings.ingest.rabbitmq.port}"
 
 
 @app.command()
