@@ -1,5 +1,6 @@
 """The proxy for scripts of other hosts: `POST /proxy/hash`, `GET /proxy/route/…`."""
 
+import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -76,8 +77,9 @@ class Proxy:
     async def hash(self, request: web.Request) -> web.StreamResponse:
         """The address under which the proxy fetches another; one that it does not fetch comes back as it is."""
         try:
-            document = await request.json()
-        except ValueError:
+            # whatever character set the client names: some are none, and take minutes
+            document = json.loads(await request.read())
+        except (ValueError, RecursionError):
             return _error(422, "expected a JSON object with a url")
         url = document.get("url") if isinstance(document, dict) else None
         if not isinstance(url, str):

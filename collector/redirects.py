@@ -16,6 +16,12 @@ _UNWRITABLE = re.compile(r"[^!-~]+")
 #: Schemes that lead to no place, the one of a relative target among them; others open apps.
 _NOWHERE = ("", "javascript", "vbscript", "data")
 
+#: Characters of host, port and user of a target. Python normalises what is not ASCII there, in time that grows with the
+#: square of its length; no host name has more than 253.
+_LONGEST_AUTHORITY = 1_000
+
+_AUTHORITY = re.compile(r"(?:[^:/?#]*:)?//([^/?#]*)")
+
 _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)")
 
 
@@ -37,6 +43,9 @@ class Redirects:
         return _writable(target)
 
     def _allowed(self, target: str) -> bool:
+        authority = _AUTHORITY.match(target)
+        if authority and len(authority[1]) > _LONGEST_AUTHORITY:
+            return False
         try:
             parts = urlsplit(target)
             host, _ = parts.hostname, parts.port

@@ -14,6 +14,7 @@ from collector.proxied import NotProxied, Targets, is_public
 from collector.sections import ProxySettings
 from collector.settings import Settings
 from tests.collector.running import Running, collector
+from tests.growth import grows_with_size
 
 
 @dataclass
@@ -183,3 +184,17 @@ def test_private_addresses(address: str) -> None:
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
+
+
+@pytest.mark.parametrize("body", [b'{"url":' + b"[" * 100_000, b"\xff", b'{"url":"http://\\ud800"}', b"null"])
+async def test_what_can_not_be_read_is_no_url(body: bytes) -> None:
+    async with proxied() as (running, _), aiohttp.ClientSession() as session:
+        for kind in ("application/json", "text/plain; charset=none", "text/plain; charset=punycode"):
+            sent = session.post(f"{running.url}/proxy/hash", data=body, headers={"Content-Type": kind})
+            async with sent as answer:
+                assert answer.status == (200 if b"ud800" in body else 422)
+
+
+def test_a_host_beyond_ascii_is_refused_as_it_is() -> None:
+    """Python would normalise it, and put its combining characters in order one by one."""
+    assert grows_with_size(TARGETS.route, lambda size: "http://" + "\u0301" * size + "\u0323" * size, 2_000)
