@@ -64,6 +64,11 @@ class Hit:
         return b"sp-anonymous" in self.named
 
     @property
+    def head_bytes(self) -> int:
+        """Size of all that is recorded beside a body."""
+        return len(self.target) + sum(len(name) + len(value) for name, value in self.headers)
+
+    @property
     def pixel(self) -> bool:
         return self.method != "POST"
 

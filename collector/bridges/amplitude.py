@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from collector import slices
 from collector.bridges.envelope import text_at, tp2_body
@@ -13,17 +14,24 @@ SCHEMA = "iglu:com.amplitude/payload/jsonschema/1-0-0"
 _REMOTE = "$remote"
 
 
+class Event(NamedTuple):
+    """An event as it is recorded, and as it is read."""
+
+    text: str
+    value: Any
+
+
 class BadCall(ValueError):
     """The call is none of the API's; the text is what the API answers."""
 
 
-def bodies(events: Iterable[str], address: str, network_userid: str) -> list[bytes]:
+def bodies(events: Iterable[Event], network_userid: str) -> Iterator[bytes]:
     """One tp2 body for each event."""
-    return [_body(event, address, network_userid) for event in events]
+    return (_body(event, network_userid) for event in events)
 
 
-def events(body: str) -> list[str]:
-    """The texts of the events in a call. Raises BadCall."""
+def events(body: str, address: str) -> list[Event]:
+    """The events in a call of a client with this address. Raises BadCall."""
     try:
         document = slices.parse(body)
     except slices.NotJson as error:
@@ -34,15 +42,20 @@ def events(body: str) -> list[str]:
         raise BadCall("Missing or invalid events array")
     if not document["events"]:
         raise BadCall("Events array is empty")
-    return slices.items(slices.members(slices.compact(body))["events"])
+    texts = slices.items(slices.members(slices.compact(body))["events"])
+    sent = zip(texts, document["events"], strict=True)
+    return [Event(_with_address(text, value, address), value) for text, value in sent]
 
 
-def _body(text: str, address: str, network_userid: str) -> bytes:
-    event = slices.parse(text)
-    if text_at(event, "ip") == _REMOTE:
-        members = slices.members(text) | {"ip": json.dumps(address)}
-        text = "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
-    time = event.get("time") if isinstance(event, dict) else None
+def _with_address(text: str, event: Any, address: str) -> str:
+    if text_at(event, "ip") != _REMOTE:
+        return text
+    members = slices.members(text) | {"ip": json.dumps(address)}
+    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
+
+
+def _body(sent: Event, network_userid: str) -> bytes:
+    text, event = sent
     parameters = {
         "aid": "amp_bridge",
         "e": "ue",
@@ -51,9 +64,15 @@ def _body(text: str, address: str, network_userid: str) -> bytes:
         "tnuid": network_userid,
         "uid": text_at(event, "user_id"),
         "duid": text_at(event, "device_id"),
-        "dtm": str(time) if not isinstance(time, bool) and re.fullmatch(r"-?\d+", str(time)) else None,
+        "dtm": _time(event.get("time")) if isinstance(event, dict) else None,
     }
     return tp2_body(SCHEMA, f'{{"data":{text}}}', parameters)
+
+
+def _time(value: object) -> str | None:
+    """Milliseconds, as a number or as a text."""
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return text if re.fullmatch(r"-?\d+", text) else None
 
 
 def origin_allowed(domains: Sequence[str], host: str) -> bool:

@@ -47,6 +47,6 @@ def _cookie(header: bytes | None, name: bytes) -> str | None:
     text = unquote(raw.decode("latin-1"))
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, str) else text

@@ -139,3 +139,31 @@ async def test_browsers_may_ask_before_they_call(method: str, path: str, status:
         # Amplitude's own rules: no cookies of other sites
         allowed = "true" if status == 200 and methods is None else None
         assert answer.headers.get("access-control-allow-credentials") == allowed
+
+
+async def test_what_is_nested_deep_in_a_call_is_no_bug() -> None:
+    section = {"port": 0, "bridges": {"analytics_js": True, "amplitude": True}}
+    async with collector(Settings.model_validate({"collector": section})) as running:
+        cookie = "ajs_user_id=" + "[" * 3_000
+        sent = post(b"{}", f"Cookie: {cookie}", path="/com.segment/v1/t")
+        answer = await exchange(running.port, sent)
+        assert answer
+        assert answer.status == 200
+        for depth in range(850, 1_010):
+            value = "[" * depth + "]" * depth
+            call = f'{{"api_key":"k","events":[{{"ip":"$remote","time":{value},"a":{value}}}]}}'.encode()
+            answer = await exchange(running.port, post(call, path="/com.amplitude/2/httpapi"))
+            assert answer
+            assert answer.status in (200, 400)
+
+
+async def test_events_of_a_call_do_not_repeat_more_than_a_body_may_have() -> None:
+    section = {"port": 0, "bridges": {"amplitude": True}}
+    async with collector(Settings.model_validate({"collector": section})) as running:
+        call = ('{"api_key":"k","events":[' + ",".join(["{}"] * 1_000) + "]}").encode()
+        for size, status, recorded in ((10, 200, 1_000), (20_000, 413, 1_000)):
+            sent = post(call, "X-Large: " + "x" * size, path="/com.amplitude/2/httpapi")
+            answer = await exchange(running.port, sent)
+            assert answer
+            assert answer.status == status
+            assert len(running.publisher.payloads()) == recorded
