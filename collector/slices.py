@@ -4,19 +4,34 @@ import json
 import re
 from typing import Any, NoReturn
 
-from shared.jawn import complaint
+from shared.jawn import words
 
 #: Digits of an integer that is read as one; Python refuses to read very long ones, and only their text is needed.
 _LONGEST_INTEGER = 4_000
 
-#: Characters up to which a fault is looked for a second time, for its words: that is slow.
+#: Characters up to which a fault is looked for a second time, for the words of the Scala collectors' parser.
 _WORTH_WORDS = 10_000
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+', re.DOTALL)
+#: Possessive: the places that a plain repetition could go back to take a hundred times the memory of the text.
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s"]+', re.DOTALL)
+
+
+#: Levels below an item of an array from which it is set aside, of a text that is too deep to read.
+_DEEP = 400
+
+#: Brackets around what is inside of an item: of the object, of the array, its own.
+_ITEM_LEVEL = 3
+
+#: A string without an end is one token as well: looking for its end from each of its quotes would take for ever.
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 
 
 class NotJson(ValueError):
     """The text is no JSON document."""
+
+
+class TooDeep(NotJson):
+    """The text is nested deeper than it can be read."""
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -27,7 +42,7 @@ def _integer(text: str) -> int | float:
     return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
 
 
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
+_DECODER: Any = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse)
 
 
 def parse(text: str) -> Any:
@@ -35,16 +50,33 @@ def parse(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise NotJson(_words(text, error)) from error
-    except (ValueError, RecursionError) as error:
+        raise NotJson(words(text, error, _WORTH_WORDS)) from error
+    except RecursionError as error:
+        raise TooDeep(str(error)) from error
+    except ValueError as error:
         raise NotJson(str(error)) from error
 
 
-def _words(text: str, error: json.JSONDecodeError) -> str:
-    """As the parser of the Scala collectors would say it, where that is quickly found out."""
-    if error.msg.startswith("Unterminated string"):
-        return "exhausted input"
-    return (complaint(text) if error.pos <= _WORTH_WORDS else None) or str(error)
+def set_aside(text: str) -> tuple[str, dict[str, str]]:
+    """The text of an object with a name in place of whatever lies very deep in its members' items; name → its text."""
+    aside: dict[str, str] = {}
+    kept: list[str] = []
+    depth = begin = deepest = place = 0
+    for token in _STRUCTURE.finditer(text):
+        start, before = token.start(), depth
+        if text[start] in "[{":
+            depth += token.end() - start
+            if before < _ITEM_LEVEL <= depth:
+                begin, deepest = start + _ITEM_LEVEL - before - 1, 0
+            deepest = max(deepest, depth)
+        elif text[start] in "]}":
+            depth -= token.end() - start
+            if depth < _ITEM_LEVEL <= before and deepest > _DEEP:
+                name, end = f'"item {len(aside)} of {len(text)}"', start + before - _ITEM_LEVEL + 1
+                aside[name] = text[begin:end]
+                kept += (text[place:begin], name)
+                place, deepest = end, 0
+    return "".join((*kept, text[place:])), aside
 
 
 def compact(text: str) -> str:
@@ -65,9 +97,9 @@ def members(text: str) -> dict[str, str]:
 
 def items(text: str) -> list[str]:
     """Text of each item of a compact array."""
-    found, place = [], 1
+    found, place, scan = [], 1, _DECODER.scan_once
     while text[place] != "]":
-        _, end = _DECODER.raw_decode(text, place)
+        _, end = scan(text, place)
         found.append(text[place:end])
         place = end + (text[end] == ",")
     return found

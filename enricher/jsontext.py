@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import msgspec
 
 from enricher.literal import Number
-from shared.jawn import complaint
+from shared.jawn import complaint, words
 
 TOO_DEEP: Final = "invalid json: maximum allowed JSON depth exceeded"
 
@@ -83,6 +83,7 @@ def _write(value: Any) -> str:
 
 
 _C1: Final = re.compile("[\x7f-\x9f]")
+_ESCAPES: Final = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
 def _prints_raw(text: str) -> bool:
@@ -98,8 +99,11 @@ def _parse_strictly(text: str, levels: int) -> Document | NotJson:
     try:
         value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
         exact = json.loads(text, parse_float=_exact(literals, _float), parse_int=_exact(literals, _int))
+    except json.JSONDecodeError as error:
+        return NotJson(f"invalid json: {words(text, error, _LONGEST_SCANNED)}")
     except ValueError as error:
-        return NotJson(f"invalid json: {complaint(text) or error}")
+        problem = complaint(text) if len(text) <= _LONGEST_SCANNED else None
+        return NotJson(f"invalid json: {problem or error}")
     return Document(value, exact if literals else value, False, levels)
 
 
@@ -138,7 +142,7 @@ def _refuse(constant: str) -> NoReturn:
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
 
 
-#: Longer texts are not scanned for what else may be wrong with them.
+#: Characters that are scanned for what else may be wrong with a text.
 _LONGEST_SCANNED: Final = 100_000
 
 
@@ -205,8 +209,5 @@ def _digits(value: float | int) -> str:
 
 
 def _quote(text: str) -> str:
-    return _C1.sub(_escape, json.dumps(text, ensure_ascii=False))
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    written = json.dumps(text, ensure_ascii=False)
+    return written if _prints_raw(written) else written.translate(_ESCAPES)

@@ -4,6 +4,9 @@ Only runs on what another parser refused: a scanner without recursion that stops
 """
 
 import re
+import sys
+from array import array
+from json import JSONDecodeError
 from typing import Literal, NoReturn
 
 _CONTEXT = 6
@@ -25,7 +28,7 @@ class _Offence(Exception):
 def complaint(text: str) -> str | None:
     """Jawn's message; None where the text is JSON. Jawn counts and quotes UTF-16 units."""
     try:
-        _Scanner(_BEYOND_16_BITS.sub(_surrogates, text)).run()
+        _Scanner(_units(text) if _BEYOND_16_BITS.search(text) else text).run()
     except IndexError:
         return "exhausted input"
     except _Offence as offence:
@@ -33,9 +36,18 @@ def complaint(text: str) -> str | None:
     return None
 
 
-def _surrogates(match: re.Match[str]) -> str:
-    above = ord(match[0]) - 0x10000
-    return chr(0xD800 + (above >> 10)) + chr(0xDC00 + (above & 0x3FF))
+def words(text: str, error: JSONDecodeError, farthest: int) -> str:
+    """Jawn's message about what Python's parser refused; Python's own where the fault lies farther than so many
+    characters, since looking for it once more is slow."""
+    if error.msg.startswith("Unterminated string"):
+        return "exhausted input"
+    return (complaint(text) if error.pos <= farthest else None) or str(error)
+
+
+def _units(text: str) -> str:
+    """The UTF-16 units of a text, each as a character."""
+    units = array("H", text.encode(f"utf-16-{sys.byteorder[0]}e", "surrogatepass"))
+    return array("I", units).tobytes().decode(f"utf-32-{sys.byteorder[0]}e", "surrogatepass")
 
 
 class _Scanner:

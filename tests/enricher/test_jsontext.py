@@ -117,6 +117,19 @@ def test_depth_does_not_recurse(text: str) -> None:
     assert isinstance(jsontext.parse(text, 50), jsontext.NotJson)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" + "1," * 60_000 + "x", "Expecting value: line 1 column 120002 (char 120001)"),
+        ("[" + "1," * 60_000 + '"' + "\\n" * 9, "exhausted input"),
+        ("[" + "1," * 60_000 + "NaN]", "NaN"),
+        ("[😀😀 x", "expected json value got '😀😀 x' (line 1, column 2)"),
+    ],
+)
+def test_a_fault_far_behind_the_beginning_is_told_in_pythons_words(text: str, words: str) -> None:
+    assert jsontext.parse(text, 50) == jsontext.NotJson(f"invalid json: {words}")
+
+
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("end", ['"' + '\\"' * 200_000, '"' * 200_001, '"' + "\\" * 200_000, "{" * 200_000])
 def test_looking_for_depth_takes_no_longer_for_strings_without_an_end(end: str) -> None:
