@@ -12,6 +12,8 @@ from shared.schema import InvalidIgluUri, SchemaKey
 _LONGEST_EXPECTATION = 256
 _LARGEST_SIZE = 2**30
 
+_TOO_LARGE_AROUND = 'cannot split this POST request because event without "data" field is still too big'
+
 #: Bytes that an event costs in its array beside its own: the comma.
 _JOIN = 1
 
@@ -43,18 +45,27 @@ def split_and_serialize(
         expectation = f"Payload exceeds max size of {sizes.payload}. Actual length: {len(whole)}"
         return [], [violation(payload, len(whole), sizes.payload, expectation)]
     try:
-        schema, data = _envelope(payload.body)
-        rest = len(whole) - len(data.encode())
+        schema, data, aside = _envelope(payload.body)
+        rest = len(whole) - len(data.encode()) - sum(len(text.encode()) for text in aside.values())
         if rest >= sizes.record:
-            raise _Unsplittable('cannot split this POST request because event without "data" field is still too big')
-        batches, oversized = split(slices.items(data), sizes.record - rest)
+            raise _Unsplittable(_TOO_LARGE_AROUND)
+        events = slices.items(data)
+        batches, oversized = split([event for event in events if event not in aside], sizes.record - rest)
+        # what nobody can read costs none of its neighbours
+        for event in [aside[event] for event in events if event in aside]:
+            alone, too_large = split([event], sizes.record - rest)
+            batches += alone
+            oversized += too_large
+        # what surrounds the events is repeated in each: large headers and small events would be gigabytes
+        if (len(batches) + len(oversized)) * rest > max(sizes.payload, 2 * len(whole)):
+            raise _Unsplittable(_TOO_LARGE_AROUND)
     except _Unsplittable as reason:
         return [], [violation(payload, len(whole), sizes.record, str(reason))]
-    too_large = "this POST request split is still too large"
+    too_large_alone = "this POST request split is still too large"
     return (
         [encode(_with_events(payload, schema, batch)) for batch in batches],
         [
-            violation(_with_events(payload, schema, [event]), len(event.encode()), sizes.record, too_large)
+            violation(_with_events(payload, schema, [event]), len(event.encode()), sizes.record, too_large_alone)
             for event in oversized
         ],
     )
@@ -78,12 +89,17 @@ def split(events: Iterable[str], budget: int) -> tuple[list[list[str]], list[str
     return batches, oversized
 
 
-def _envelope(body: str | None) -> tuple[str, str]:
-    """The texts of `schema` and of the array `data`."""
+def _envelope(body: str | None) -> tuple[str, str, dict[str, str]]:
+    """The texts of `schema` and of the array `data`, and what stands in that by its name only."""
     if body is None:
         raise _Unsplittable("GET requests cannot be split")
+    aside: dict[str, str] = {}
     try:
-        document = slices.parse(body)
+        try:
+            document = slices.parse(body)
+        except slices.TooDeep:
+            body, aside = slices.set_aside(body)
+            document = slices.parse(body)
     except slices.NotJson as error:
         raise _Unsplittable(f"cannot split POST requests which are not json {error}") from error
     complaint = _not_self_describing(document)
@@ -92,7 +108,7 @@ def _envelope(body: str | None) -> tuple[str, str]:
     if not isinstance(document["data"], list):
         raise _Unsplittable("cannot split POST requests which do not contain a data array")
     parts = slices.members(slices.compact(body))
-    return parts["schema"], parts["data"]
+    return parts["schema"], parts["data"], aside
 
 
 def _not_self_describing(document: object) -> str | None:

@@ -373,3 +373,41 @@ def test_settings_that_can_not_work_are_refused(section: dict[str, Any]) -> None
 def test_origins_are_normalised() -> None:
     security = Settings.model_validate({"security": {"cors_allowed_origins": [" https://A.example/ ", ""]}}).security
     assert security.cors_allowed_origins == ("https://a.example",)
+
+
+_ENVELOPE = '{"schema":"iglu:com.acme/payload/jsonschema/1-0-0","data":['
+
+
+@pytest.mark.parametrize(
+    "deep", ["[" * 1_500 + "]" * 1_500, '{"a":' * 1_500 + "1" + "}" * 1_500, '{"]":[1,{"b":' * 800 + "0" + "}]}" * 800]
+)
+def test_what_is_too_deep_to_read_costs_none_of_its_neighbours(deep: str) -> None:
+    events = [f'{{"e":"pv","n":{number},"s":"[[{{"}}' for number in range(1_000)]
+    body = _ENVELOPE + ", ".join([*events[:500], deep, *events[500:]]) + "]}"
+    outcome = serve(body=body.encode(), limits={"max_record_bytes": 20_000})
+    assert not outcome.bad
+    bodies = [one.body or "" for record in outcome.good for one in decode(record) if isinstance(one, CollectorPayload)]
+    inner = [one.partition('"data":[')[2].removesuffix("]}") for one in bodies]
+    assert inner.count(deep) == 1
+    inner.remove(deep)
+    assert ",".join(inner) == ",".join(events)
+
+
+@pytest.mark.parametrize("event", ["{}", json.dumps({"a": "b" * 1_000})])
+def test_large_headers_are_not_repeated_for_every_few_of_many_events(event: str) -> None:
+    headers = [(f"X-{number}", "x" * 33_000) for number in range(30)]
+    body = _ENVELOPE + ",".join([event] * 2_000) + "]}"
+    outcome = serve([*headers, ("X-Last", "x" * 9_000)], body=body.encode())
+    assert not outcome.good
+    (row,) = map(json.loads, outcome.bad)
+    assert 'event without "data" field is still too big' in row["data"]["failure"]["expectation"]
+
+
+def test_a_host_without_end_is_no_target() -> None:
+    """Characters that combine are put in order one by one."""
+    rules: dict[str, Any] = {"enable_default_redirect": True, "redirect_domains": ["*"]}
+    target = "/r/tp2?u=http://" + "\u0301" * 2_000 + "\u0323" * 2_000
+    for more in ("", "?", "/x"):
+        assert serve(target=target + more, method="GET", **rules).answer.status == 400
+    path = "/r/tp2?u=http://example.com/" + "\u0301\u0323" * 2_000
+    assert serve(target=path, method="GET", **rules).answer.status == 302
