@@ -13,7 +13,7 @@ Pairs = list[tuple[str, str | None]]
 #: java.net.URI wants a whole URL; the index in its messages counts these characters too.
 _FRONT: Final = "http://localhost/?"
 _SEPARATORS: Final = re.compile("[&;]")
-_PIECES: Final = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]+")
+_ESCAPE: Final = re.compile("[0-9A-Fa-f]{2}")
 
 
 def pairs(text: str, charset: str = "utf-8") -> Pairs | Refused:
@@ -40,14 +40,17 @@ def decode(text: str, charset: str = "utf-8") -> str:
     if text.isascii():
         if "%" not in text:
             return text.replace("+", " ") if "+" in text else text
-        return _bytes(text).decode(charset, "replace")
-    return b"".join(map(_bytes, _PIECES.findall(text))).decode(charset, "replace")
+        return unquote_to_bytes(text.replace("+", " ")).decode(charset, "replace")
+    first, *pieces = text.replace("+", " ").split("%")
+    found = [_lower(first)]
+    for piece in pieces:
+        escaped = _ESCAPE.match(piece) is not None
+        found += (bytes.fromhex(piece[:2]), _lower(piece[2:])) if escaped else (b"%", _lower(piece))
+    return b"".join(found).decode(charset, "replace")
 
 
-def _bytes(piece: str) -> bytes:
-    """The lower byte of each UTF-16 unit beyond ASCII, even where that is a percent sign: it escapes nothing."""
-    if piece.isascii():
-        return unquote_to_bytes(piece.replace("+", " "))
+def _lower(piece: str) -> bytes:
+    """The lower byte of each UTF-16 unit, even where that is a percent sign: it escapes nothing."""
     return piece.encode("utf-16-le", "surrogatepass")[::2]
 
 

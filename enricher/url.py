@@ -6,7 +6,7 @@ urllib and yarl normalise, refuse or forgive other things than these two, and wh
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from enricher.remembered import remembered
 from enricher.values import Refused, tsv_safe
@@ -282,7 +282,7 @@ def _port(text: str, colon: int, end: int) -> int | None:
 # ---- the forgiving parser -----------------------------------------------------------------------------------------
 
 _SPLIT: Final = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://[^/?#]*)?)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
-_ENCODED: Final = re.compile(r"[^A-Za-z0-9\-._~+]")
+_SAFE: Final = re.compile(r"[A-Za-z0-9\-._~+]*")
 
 
 def relax(text: str) -> str:
@@ -298,9 +298,7 @@ def relax(text: str) -> str:
 
 
 def _recode(text: str) -> str:
+    if _SAFE.fullmatch(text):
+        return text
     decoded = unquote_to_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return _ENCODED.sub(_percent, decoded)
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "replace"))
+    return quote(decoded, safe="+", errors="replace")

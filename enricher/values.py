@@ -94,7 +94,7 @@ def integer(text: str) -> Converted:
     """32 bits, as Integer.parseInt reads them; the word `null` is null (old JavaScript trackers send it)."""
     if _is_plain(text):
         return text
-    if _INTEGER.fullmatch(text) is None or len(text) > _LONGEST_INTEGER:
+    if len(text) > _LONGEST_INTEGER or _INTEGER.fullmatch(text) is None:
         return "" if text.lower() == "null" else _NOT_AN_INTEGER
     value = int(text)
     return str(value) if -(2**31) <= value < 2**31 else _NOT_AN_INTEGER
@@ -130,6 +130,8 @@ _COMPACT: Final = 18
 #: As many digits an exponent may have, leading zeros beyond these aside.
 _EXPONENT: Final = 10
 
+_ASCII_DIGITS: Final = re.compile("[0-9]*")
+
 #: A character beyond is two units in Java, neither of them printable.
 _LAST_UNIT: Final = "\uffff"
 
@@ -139,8 +141,9 @@ def _jdk_complaint(text: str) -> str:
     if not text:
         return "null"
     rest = text[1:] if text[0] in "+-" else text
-    dots = 0
-    for position, character in enumerate(rest):
+    skipped = _ASCII_DIGITS.match(rest)  # one by one, a million takes seconds
+    start, dots = skipped.end() if skipped is not None else 0, 0
+    for position, character in enumerate(rest[start:], start):
         if character == ".":
             dots += 1
             if dots > 1:
@@ -163,8 +166,10 @@ def _exponent_complaint(text: str) -> str | None:
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not digits:
         return "null"
-    while len(digits) > _EXPONENT and _is_digit(digits[0]) and int(digits[0]) == 0:
-        digits = digits[1:]
+    zeros = min(len(digits) - len(digits.lstrip("0")), max(0, len(digits) - _EXPONENT))
+    while len(digits) - zeros > _EXPONENT and _is_digit(digits[zeros]) and int(digits[zeros]) == 0:
+        zeros += 1
+    digits = digits[zeros:]
     if len(digits) > _EXPONENT:
         return "Too many nonzero exponent digits."
     if not all(map(_is_digit, digits)):
@@ -233,7 +238,7 @@ def timestamp(text: str) -> Converted:
     """Unix milliseconds into `yyyy-MM-dd HH:mm:ss.SSS`, UTC; only the years 0 to 9999 fit a warehouse."""
     if len(text) == 13 and text.isascii() and text.isdigit():
         return f"{_to_the_second(int(text[:10]))}.{text[10:]}"
-    if _INTEGER.fullmatch(text) is None or len(text) > _LONGEST_INTEGER:
+    if len(text) > _LONGEST_INTEGER or _INTEGER.fullmatch(text) is None:
         return _NOT_MILLISECONDS
     milliseconds = int(text)
     if not -(2**63) <= milliseconds < 2**63:

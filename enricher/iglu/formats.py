@@ -106,6 +106,8 @@ CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "ipv6": is_ipv6,
     **{name: _matcher(pattern) for name, pattern in PATTERNS.items()},
     "style": is_style,
+    # as its pattern, but for the two ways in which that reads digits without a point: it would try all of them
+    "utc-millisec": _matcher("[0-9]+(?:[.][0-9]+)?"),
 }
 
 

@@ -1,6 +1,7 @@
 """Corners of the conversions that the vectors do not reach."""
 
 import base64
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enricher import base64url, querystring, url, values
+from enricher.iglu.formats import CHECKS
 from enricher.values import Refused
+from tests.growth import grows_with_size
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -35,6 +38,27 @@ def test_long_texts_that_are_no_numbers_take_no_time() -> None:
     almost = "1" * 20_000 + "x"
     refused = [values.integer(almost), values.decimal(almost), values.timestamp(almost), values.dimensions(almost)]
     assert all(isinstance(one, Refused) for one in refused)
+
+
+@pytest.mark.parametrize(
+    ("work", "made"),
+    [
+        (values.decimal, lambda size: "1e" + "0" * size),
+        (values.decimal, lambda size: "1e" + "٠" * size),
+        (values.decimal, lambda size: "1" * size + "x"),
+        (url.parse, lambda size: "http://a/ <" + "é" * size),
+        (querystring.decode, lambda size: "%41é" * size),
+        (CHECKS["utc-millisec"], lambda size: "1" * size + "x"),
+    ],
+)
+def test_work_grows_no_faster_than_the_text(work: Callable[[str], object], made: Callable[[int], str]) -> None:
+    assert grows_with_size(work, made, 5_000)
+
+
+def test_zeros_before_an_exponent_are_skipped_but_for_ten_digits() -> None:
+    assert values.decimal("1e" + "0" * 50 + "2") == "100"
+    assert values.decimal("1e-" + "٠" * 50 + "2") == "0.01"
+    assert isinstance(values.decimal("1e" + "0" * 50 + "12345678901"), Refused)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9))
