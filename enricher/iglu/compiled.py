@@ -179,12 +179,20 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> I
         yield ValidationError("the items are not unique")
 
 
+#: Larger integers can be chosen so that Python hashes all of them to the same number, and then compares each with each.
+_PLAINLY_HASHED: Final = 2**60
+
+
 def _hashable(value: Any) -> Any:
     """Equal for equal JSON values: 1 and 1.0 are, true and 1 are not."""
     if isinstance(value, dict):
         return frozenset((name, _hashable(part)) for name, part in value.items())
     if isinstance(value, list):
         return tuple(map(_hashable, value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is int and abs(value) > _PLAINLY_HASHED:
+        return int, hex(value)
     return (bool, value) if isinstance(value, bool) else value
 
 

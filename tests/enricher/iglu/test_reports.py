@@ -9,6 +9,7 @@ from enricher.iglu.contract import InvalidSchema
 from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.reports import MOST_REPORTS
 from shared.schema import SchemaKey
+from tests.growth import grows_with_size
 
 KEY = SchemaKey("com.acme", "cart", "jsonschema", "1-0-0")
 
@@ -172,3 +173,14 @@ def test_many_items_of_many_kinds_are_compared_in_one_pass() -> None:
     found = reports({"uniqueItems": True}, items)
     assert [report[2] for report in found] == ["uniqueItems"]
     assert reports({"uniqueItems": True}, [1, True, [1], [True], {"a": 1}, {"a": True}, "1", None, False, 0]) == []
+
+
+def test_items_that_python_hashes_alike_are_not_compared_each_with_each() -> None:
+    """The factor is what Python divides an integer by for its hash."""
+    factor = 2**61 - 1
+    assert grows_with_size(
+        lambda items: reports({"uniqueItems": True}, items), lambda size: [n * factor for n in range(size)], 500
+    )
+    found = reports({"uniqueItems": True}, [10**20, 1e20])
+    assert [report[2] for report in found] == ["uniqueItems"]
+    assert reports({"uniqueItems": True}, [10**20, 10**20 + 1, "0x56bc75e2d63100000"]) == []
