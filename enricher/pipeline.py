@@ -10,7 +10,7 @@ from typing import Any, Final
 from enricher import attributes
 from enricher.adapters.contract import Limits
 from enricher.badrows import BadRows
-from enricher.enrichments.contract import Draft, Enrichment, Query
+from enricher.enrichments.contract import TURN, Draft, Enrichment, Query
 from enricher.entities import Cached, Schemas, UnknownSchema, uris
 from enricher.event import Event, attribute, check, conclude, enrich, map_parameters, settle, validate
 from enricher.mapping import AtomicError
@@ -18,7 +18,7 @@ from enricher.opening import events_of
 from enricher.options import Options
 from enricher.outcome import Line, Outcome
 from enricher.request import read
-from enricher.underway import Batch, Payload, Questions, Step, Underway, underway
+from enricher.underway import TURN_EVENTS, Batch, Payload, Questions, Step, Underway, underway
 from enricher.values import fits_warehouse, format_timestamp
 from shared import rawmessage, tsv
 from shared.event import INDEX, WIDTH
@@ -95,6 +95,9 @@ class Pipeline:
     def _finish(self, events: list[Underway], batch: Batch) -> Questions:
         """A bug on one event's way costs that event, not its siblings."""
         batch.outcome.events += len(events)
+        if batch.outcome.events >= batch.next_turn:
+            batch.next_turn += TURN_EVENTS
+            yield Query(TURN, None)
         for step in batch.steps:
             for one in events:
                 if not one.over:

@@ -1,7 +1,7 @@
 """What one raw message has between two steps of the pipeline: its payloads, its events, and what all of them share."""
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Final
 
 from enricher.adapters.contract import Parameters
 from enricher.badrows import BadRows
@@ -10,6 +10,10 @@ from enricher.entities import Schemas
 from enricher.event import Event
 from enricher.outcome import Outcome
 from enricher.request import Request
+
+#: Events of one message after which others get a turn. A megabyte may hold a hundred thousand events: the broker would
+#: take a worker for dead that is not heard of meanwhile, and deliver the message to the next one.
+TURN_EVENTS: Final = 2_000
 
 
 class Payload:
@@ -46,7 +50,7 @@ Step = Callable[[Underway, "Batch"], Questions | None]
 class Batch:
     """What all events of one raw message share. steps: what happens to each, in this order."""
 
-    __slots__ = ("etl_tstamp", "message_id", "outcome", "rows", "schemas", "steps")
+    __slots__ = ("etl_tstamp", "message_id", "next_turn", "outcome", "rows", "schemas", "steps")
 
     def __init__(self, message_id: str, etl_tstamp: str, schemas: Schemas, rows: BadRows, steps: list[Step]) -> None:
         self.message_id = message_id
@@ -55,6 +59,7 @@ class Batch:
         self.rows = rows
         self.steps = steps
         self.outcome = Outcome()
+        self.next_turn = TURN_EVENTS
 
 
 def underway(payload: Payload, index: int, parameters: Parameters) -> Underway:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from shared.payload import CollectorPayload
 
@@ -154,6 +154,10 @@ class Query(NamedTuple):
 
     kind: str
     question: Any
+
+
+#: Kind of a query that asks nothing: whoever drives the pipeline may look after other things before it goes on.
+TURN: Final = "turn"
 
 
 class Answer(NamedTuple):

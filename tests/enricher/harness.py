@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from enricher.enrichments.contract import Answer, Enrichment, Query
+from enricher.enrichments.contract import TURN, Answer, Enrichment, Query
 from enricher.iglu.compiled import compile_schema
 from enricher.iglu.contract import NotResolved, Resolution
 from enricher.options import Options
@@ -76,7 +76,9 @@ def run(
     try:
         query = next(steps)
         while True:
-            if query.kind == "schema":
+            if query.kind == TURN:
+                query = steps.send(None)
+            elif query.kind == "schema":
                 query = steps.send(schemas.resolve(query.question))
             else:
                 assert answers is not None, query

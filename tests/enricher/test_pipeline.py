@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enricher.enrichments import event_fingerprint
-from enricher.enrichments.contract import Answer, Draft, Enrichment, Entity, Patch, Query, Resources
+from enricher.enrichments.contract import TURN, Answer, Draft, Enrichment, Entity, Patch, Query, Resources
 from enricher.entities import Cached
 from enricher.options import Options
 from enricher.outcome import Outcome
@@ -353,3 +354,26 @@ def test_the_line_of_everything_is_read_by_peers() -> None:
     read = transform(outcome.enriched[0].body)
     assert (read["dvce_screenwidth"], read["se_value"], read["br_cookies"]) == (3, "1.50", True)
     assert decode(outcome.enriched[0].body)[INDEX["se_value"]] == "1.50"
+
+
+def test_others_get_a_turn_between_the_events_of_a_large_message() -> None:
+    schemas = Schemas()
+    pipeline = Pipeline(schemas.cached, lambda: (), Options(PROCESSOR))
+    asked: list[str] = []
+
+    steps = noted(pipeline.process(post(*[GOOD] * 5_000), MESSAGE_ID, ETL_MS), asked)
+    assert len(run(steps, schemas).enriched) == 5_000
+    assert asked.count(TURN) == 2
+
+
+def noted(steps: Generator[Query, Any, Outcome], asked: list[str]) -> Generator[Query, Any, Outcome]:
+    """The same steps, and the kinds of their queries."""
+    answer = None
+    while True:
+        try:
+            query = steps.send(answer)
+        except StopIteration as done:
+            outcome: Outcome = done.value
+            return outcome
+        asked.append(query.kind)
+        answer = yield query

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from enricher.answers import Answers
 from enricher.chunks import Batch, ChunkLimits, split
-from enricher.enrichments.contract import Answer, Enrichment, Patch, Query
+from enricher.enrichments.contract import TURN, Answer, Enrichment, Patch, Query
 from enricher.iglu.contract import RegistriesUnavailable, Resolution
 from enricher.metrics import EnricherMetrics
 from enricher.options import Options
@@ -325,3 +325,12 @@ async def test_through_a_transport(settings: SharedSettings, identity: str) -> N
         assert [event["event"] for event in events] == ["page_view"] * 2
         assert len({event["event_id"] for event in events}) == 2
         await enriched.ack([delivery])
+
+
+async def test_a_turn_lets_others_work_and_asks_nobody() -> None:
+    bench, worked = Bench(), asyncio.Event()
+    answers = Answers(bench.resolver, {}, Patience(1, 1, bench.stopping, 1, lambda _what, _error: None), bench.metrics)
+    asyncio.get_running_loop().call_soon(worked.set)
+    assert await answers.answer(Query(TURN, None)) is None
+    assert worked.is_set()
+    assert bench.resolver.asked == 0
