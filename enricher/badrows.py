@@ -20,6 +20,12 @@ from shared.rawmessage import TooLarge
 #: Part of an oversized text that its bad row quotes.
 _QUOTED: Final = 10
 
+#: Bytes of the rows of one raw message, above which further ones say why, but no more of what: each event's row repeats
+#: the headers of its request, and a megabyte of small events would fill the memory.
+_MOST: Final = 100_000_000
+#: Characters of such a row that its substitute quotes.
+_SHOWN: Final = 1_000
+
 
 class BadRow(NamedTuple):
     type: BadRowType
@@ -29,10 +35,12 @@ class BadRow(NamedTuple):
 class BadRows:
     """Rows of one batch: they share the processor, the processing time and the largest size that streams take."""
 
-    def __init__(self, processor: Processor, etl_ms: int, max_bytes: int) -> None:
+    def __init__(self, processor: Processor, etl_ms: int, max_bytes: int, most: int = _MOST) -> None:
         self.processor = processor
         self._etl_ms = etl_ms
         self._max_bytes = max_bytes
+        self._most = most
+        self._made = 0
 
     @cached_property
     def timestamp(self) -> str:
@@ -95,25 +103,33 @@ class BadRows:
 
     def oversized_event(self, line: bytes) -> BadRow:
         expectation = f"Enriched event exceeds the maximum allowed size of {self._max_bytes} bytes"
-        return self._size_violation(expectation, line)
+        return self._oversized(expectation, line)
 
     def _row(self, kind: BadRowType, failure: Any, payload: Any) -> BadRow:
+        if self._made > self._most:
+            body = bad_row(kind, self.processor, failure, None)
+            expectation = f"Bad rows of one raw message exceed {self._most} bytes, the payload of this one is left out"
+            return self._size_violation(expectation, body, self._most, self._made, _SHOWN)
         body = bad_row(kind, self.processor, failure, payload)
+        self._made += len(body)
         if len(body) <= self._max_bytes:
             return BadRow(kind, body)
         expectation = (
             f"Event failed enrichment and resulting bad row exceeds the maximum allowed size of {self._max_bytes} bytes"
         )
-        return self._size_violation(expectation, body)
+        return self._oversized(expectation, body)
 
-    def _size_violation(self, expectation: str, oversized: bytes) -> BadRow:
+    def _oversized(self, expectation: str, oversized: bytes) -> BadRow:
+        return self._size_violation(expectation, oversized, self._max_bytes, len(oversized), self._max_bytes // _QUOTED)
+
+    def _size_violation(self, expectation: str, text: bytes, limit: int, size: int, shown: int) -> BadRow:
         failure = {
             "timestamp": self.timestamp,
-            "maximumAllowedSizeBytes": self._max_bytes,
-            "actualSizeBytes": len(oversized),
+            "maximumAllowedSizeBytes": limit,
+            "actualSizeBytes": size,
             "expectation": expectation,
         }
-        quoted = oversized.decode("utf-8", "replace")[: self._max_bytes // _QUOTED]
+        quoted = text.decode("utf-8", "replace")[:shown]
         return BadRow("size_violation", bad_row("size_violation", self.processor, failure, quoted))
 
 
