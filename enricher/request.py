@@ -1,13 +1,16 @@
 """A collector payload as the adapters need it: path, query string, address and ids understood, or refused."""
 
 import codecs
+import encodings.aliases
+import pkgutil
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Final, NamedTuple, overload
 
 from enricher import querystring
+from enricher.remembered import remembered
 from enricher.values import Refused, lenient_uuid
 from shared.payload import END_OF_BYTES, SCHEMA, CollectorPayload, Damaged
 from shared.rawmessage import Unreadable
@@ -17,7 +20,8 @@ _PATH: Final = re.compile(r"/?([^/]+)/([^/]+)/?")
 _FORWARDED_FOR: Final = "x-forwarded-for: "
 _FORWARDED: Final = "forwarded: for="
 #: Encodings that are charsets to Python only.
-_FOREIGN_CHARSETS: Final = frozenset(("charmap", "palmos", "raw-unicode-escape", "unicode-escape", "utf-7"))
+_FOREIGN_CHARSETS: Final = frozenset(("charmap", "palmos", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"))
+_LONGEST_CHARSET: Final = 40
 #: What a header that may be one of them begins with.
 _FORWARDING: Final = frozenset(("x", "X", "f", "F"))
 _ADDRESS: Final = re.compile(
@@ -154,7 +158,7 @@ def _plain(text: str) -> str:
     return re.sub(r"@[0-9a-fA-F]+;?", "@xxxxxx;", re.sub(r"[\x00-\x1f\x7f]", "", text.replace("\t", "    ")))
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def api_path(path: str) -> tuple[str, str] | None:
     """Vendor and version of `/vendor/version`; the pixel's old paths are tracker protocol 1."""
     match = _PATH.fullmatch(path)
@@ -165,16 +169,30 @@ def api_path(path: str) -> tuple[str, str] | None:
     return None
 
 
-@lru_cache(maxsize=64)
 def _charset(name: str | None) -> str | Refused:
     if name is None:
         return Refused("Null charset name")
+    return _known_charset(name) if len(name) <= _LONGEST_CHARSET else Refused(name)
+
+
+@remembered(64)
+def _known_charset(name: str) -> str | Refused:
+    # Python remembers every name that it was asked about and does not know
+    if encodings.normalize_encoding(name).replace(".", "_").lower() not in _encodings():
+        return Refused(name)
     try:
         b"\xff".decode(name, "replace")  # Python also has codecs that are no charsets, such as hex
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return Refused(name)
     return Refused(name) if found in _FOREIGN_CHARSETS else found
+
+
+@cache
+def _encodings() -> frozenset[str]:
+    """What Python may know, by its own names and others'."""
+    modules = [module.name for module in pkgutil.iter_modules(encodings.__path__)]
+    return frozenset((*modules, *encodings.aliases.aliases))
 
 
 def forwarded_address(lines: list[str]) -> str | None:

@@ -4,15 +4,18 @@ import base64
 import json
 import zlib
 from collections.abc import Callable
+from encodings import _cache  # what Python remembers of names
 from typing import Any
 
 import pytest
 
+from enricher.badrows import BadRows
 from enricher.enrichments.contract import Draft, Enrichment, Failure, Patch
 from enricher.iglu.contract import InvalidSchema, NotResolved
 from enricher.limits import AtomicLimits
 from enricher.options import Options
 from enricher.outcome import Outcome
+from enricher.request import FormatViolation
 from shared.event import FIELDS
 from shared.rawmessage import pack
 from tests.enricher.harness import PROCESSOR, Schemas, enrich, post, record, rows
@@ -117,7 +120,7 @@ def test_all_types_are_among_the_cases() -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["klingon", "", "hex", "rot13", "idna", "utf-7", "unicode_escape", "undefined", "utf-8\0"]
+    "encoding", ["klingon", "", "hex", "rot13", "idna", "utf-7", "unicode_escape", "undefined", "utf-8\0", "punycode"]
 )
 def test_what_is_no_charset_is_named(encoding: str) -> None:
     (row,) = rows(enrich(record(encoding=encoding, querystring="e=pv&page=%C3%BC")))
@@ -199,3 +202,21 @@ def test_an_oversized_event_quotes_a_tenth() -> None:
 def test_limits_name_known_columns() -> None:
     with pytest.raises(KeyError, match="txn_id"):
         AtomicLimits({"txn_id": 5})
+
+
+def test_rows_of_one_message_do_not_fill_the_memory_with_what_they_repeat() -> None:
+    made = BadRows(PROCESSOR, 0, 1_000_000, most=300_000)
+    found = [made.format_violation(FormatViolation(f"reason {number}"), b"x" * 20_000) for number in range(100)]
+    whole = [row for row in found if row.type == "collector_payload_format_violation"]
+    cut = [json.loads(row.body)["data"] for row in found if row.type == "size_violation"]
+    assert 10 < len(whole) < 20
+    assert len(whole) + len(cut) == 100
+    assert "reason 99" in cut[-1]["payload"]
+    assert max(len(data["payload"]) for data in cut) <= 1_000
+
+
+def test_made_up_charsets_are_not_remembered() -> None:
+    before = len(_cache)
+    for number in range(20):
+        assert len(rows(enrich(record(encoding=f"made-up-{number}", querystring="e=pv")))) == 1
+    assert len(_cache) == before
