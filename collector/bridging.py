@@ -63,13 +63,14 @@ class Bridges:
         cors = self._cors(request)
         size = len(hit.body or b"")
         try:
-            events = amplitude.events(text, self._intake.client_address(hit))
+            # each event is recorded with all headers; a library divides its call when told that it is too large
+            most = self._intake.most_body_bytes // hit.head_bytes
+            events = amplitude.events(text, self._intake.client_address(hit), most)
+        except amplitude.TooLarge:
+            return _amplitude_error(413, "Payload too large", cors)
         except amplitude.BadCall as error:
             await self._intake.complain(f"Amplitude call: {error}", text)
             return _amplitude_error(400, str(error), cors)
-        # each event is recorded with all headers: so many are not what any library sends, which divides the call then
-        if len(events) * hit.head_bytes > self._intake.most_body_bytes:
-            return _amplitude_error(413, "Payload too large", cors)
         answer = await self._intake.keep(hit, TP2, lambda userid: amplitude.bodies(events, userid))
         counts = {"events_ingested": len(events), "payload_size_bytes": size}
         cookies = [header for header in answer.headers if header[0] in ("Set-Cookie", "Retry-After")]

@@ -25,13 +25,17 @@ class BadCall(ValueError):
     """The call is none of the API's; the text is what the API answers."""
 
 
+class TooLarge(Exception):
+    """The call has more events than were allowed."""
+
+
 def bodies(events: Iterable[Event], network_userid: str) -> Iterator[bytes]:
     """One tp2 body for each event."""
     return (_body(event, network_userid) for event in events)
 
 
-def events(body: str, address: str) -> list[Event]:
-    """The events in a call of a client with this address. Raises BadCall."""
+def events(body: str, address: str, most: int) -> list[Event]:
+    """The events, `most` at most, in a call of a client with this address. Raises BadCall and TooLarge."""
     try:
         document = slices.parse(body)
     except slices.NotJson as error:
@@ -42,6 +46,8 @@ def events(body: str, address: str) -> list[Event]:
         raise BadCall("Missing or invalid events array")
     if not document["events"]:
         raise BadCall("Events array is empty")
+    if len(document["events"]) > most:
+        raise TooLarge
     texts = slices.items(slices.members(slices.compact(body))["events"])
     sent = zip(texts, document["events"], strict=True)
     return [Event(_with_address(text, value, address), value) for text, value in sent]
