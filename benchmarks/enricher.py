@@ -30,7 +30,7 @@ from enricher import attributes, base64url, entities, jsontext, limits, mapping
 from enricher.adapters import tp2
 from enricher.adapters.contract import Envelope, Limits
 from enricher.badrows import BadRows
-from enricher.enrichments.contract import Draft, Enrichment
+from enricher.enrichments.contract import TURN, Draft, Enrichment
 from enricher.enrichments.loading import Enrichments
 from enricher.event import Event, check, conclude, enrich
 from enricher.iglu.resolver import IgluResolver
@@ -113,7 +113,8 @@ class Bench:
         try:
             query = next(steps)
             while True:
-                query = steps.send(asyncio.run(self._resolver.resolve(query.question)))
+                answer = None if query.kind == TURN else asyncio.run(self._resolver.resolve(query.question))
+                query = steps.send(answer)
         except StopIteration as done:
             outcome: Outcome = done.value
             return outcome
@@ -136,7 +137,7 @@ class Bench:
     def invalid(self) -> None:
         """What an event costs more whose context violates its schema."""
         good = [record_of(event(random.Random(number), number)) for number in range(500)]
-        broken = [record_of(self._broken(number)) for number in range(500)]
+        broken = [record_of(self.broken(number)) for number in range(500)]
         for record in (*good[:1], *broken[:1]):
             self.run(record)
         costs = [min(_timed(self.run, some) for _ in range(ROUNDS)) for some in (good, broken)]
@@ -144,7 +145,7 @@ class Bench:
         print(f"an invalid context costs {extra:.0f} µs more (target: under {INVALID_TARGET})")
 
     @staticmethod
-    def _broken(number: int) -> dict[str, str]:
+    def broken(number: int) -> dict[str, str]:
         """A page view whose session has no index and a wrong type."""
         made = event(random.Random(number), number)
         contexts = json.loads(base64url.decode(made["cx"]))

@@ -77,7 +77,7 @@ def steps(chunks: Sequence[bytes]) -> None:
 
 
 async def layout_of(taken: Sequence[chunk.Chunk]) -> body.Layout:
-    async with Swallower.running(0) as warehouse:
+    async with Swallower.running(1) as warehouse:  # nothing is sent there
         columns = TableColumns(warehouse, "events", no_documents, 300)
         contexts = set[bytes]().union(*(one.context_keys for one in taken))
         return await columns.layout(contexts, set())
