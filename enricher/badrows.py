@@ -59,13 +59,8 @@ class BadRows:
     def oversized_payload(self, sent: TooLarge, longest: int) -> BadRow:
         """A record that is too large once its batch is decompressed; the others of the batch go on."""
         after = f"after {sent.method.title()} decompression"
-        failure = {
-            "timestamp": self.timestamp,
-            "maximumAllowedSizeBytes": longest,
-            "actualSizeBytes": sent.size,
-            "expectation": f"Collector payload will exceed maximum allowed size of {longest} {after}",
-        }
-        return self._row("size_violation", failure, _base64(sent.record))
+        expectation = f"Collector payload will exceed maximum allowed size of {longest} {after}"
+        return self._row("size_violation", self._too_large(expectation, longest, sent.size), _base64(sent.record))
 
     def refusal(self, request: Request, messages: Sequence[Message | Violation]) -> BadRow:
         """Nothing of the request could be used."""
@@ -123,14 +118,17 @@ class BadRows:
         return self._size_violation(expectation, oversized, self._max_bytes, len(oversized), self._max_bytes // _QUOTED)
 
     def _size_violation(self, expectation: str, text: bytes, limit: int, size: int, shown: int) -> BadRow:
-        failure = {
+        failure = self._too_large(expectation, limit, size)
+        quoted = text.decode("utf-8", "replace")[:shown]
+        return BadRow("size_violation", bad_row("size_violation", self.processor, failure, quoted))
+
+    def _too_large(self, expectation: str, limit: int, size: int) -> dict[str, Any]:
+        return {
             "timestamp": self.timestamp,
             "maximumAllowedSizeBytes": limit,
             "actualSizeBytes": size,
             "expectation": expectation,
         }
-        quoted = text.decode("utf-8", "replace")[:shown]
-        return BadRow("size_violation", bad_row("size_violation", self.processor, failure, quoted))
 
 
 def _base64(record: bytes) -> str:

@@ -26,8 +26,7 @@ Method = Literal["gzip", "zstd"]
 #: First bytes of a compressed stream; no Thrift struct begins with these.
 _MAGIC: Final[dict[bytes, Method]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _HEADER: Final = b"\x01\x01"
-_LENGTH: Final = struct.Struct(">I")
-_LONGEST_OF_FORMAT: Final = 2**31 - 1
+_LENGTH: Final = struct.Struct(">i")
 
 #: The fastest of either: the next levels take twice the time for a tenth less.
 _LEVEL: Final = 1
@@ -91,7 +90,7 @@ def _inflated(message: bytes, method: Method, longest: int) -> Iterator[Read]:
 
 
 class _Short(Exception):
-    """The stream ends within a record."""
+    """The stream ends within a record, or a length is none."""
 
 
 def _opened(message: bytes, method: Method) -> BufferedIOBase:
@@ -109,7 +108,7 @@ def _read_batch(stream: BufferedIOBase, message: bytes, method: Method, longest:
         if len(head) < _LENGTH.size:
             raise _Short
         (length,) = _LENGTH.unpack(head)
-        if length > _LONGEST_OF_FORMAT:
+        if length < 0:
             raise _Short
         if length > longest:
             yield TooLarge(message, length, method)

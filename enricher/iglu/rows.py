@@ -37,12 +37,12 @@ class Rows:
         self._otherwise: Final = otherwise
 
     def is_valid(self, instance: Any) -> bool:
-        if isinstance(instance, list) and len(instance) >= self._least:
-            for row in instance:
-                if not isinstance(row, dict) or not self._is_row(row):
-                    return self._otherwise(instance)
-            return True
-        return self._otherwise(instance)
+        return self._is_plainly_valid(instance) or self._otherwise(instance)
+
+    def _is_plainly_valid(self, instance: Any) -> bool:
+        if not isinstance(instance, list) or len(instance) < self._least:
+            return False
+        return all(isinstance(row, dict) and self._is_row(row) for row in instance)
 
     def _is_row(self, row: dict[str, Any]) -> bool:
         members = self._members
