@@ -170,7 +170,6 @@ def test_answers_that_no_cache_keeps_end_in_the_same_event() -> None:
     assert len(forgetful.failed) == 1
 
 
-@pytest.mark.timeout(10)
 def test_many_unknown_schemas_in_one_event_are_asked_for_once_each() -> None:
     """The text is not read anew for each of them."""
     entities = [{"schema": f"iglu:com.acme/made_up_{number}/jsonschema/1-0-0", "data": {}} for number in range(10_000)]

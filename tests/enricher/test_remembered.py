@@ -1,12 +1,12 @@
 """What is remembered, and what is not."""
 
-import pytest
 
 from enricher.enrichments import referer_parser
 from enricher.enrichments.contract import Draft, Resources
 from enricher.remembered import LONGEST, remembered
 from shared.event import INDEX, WIDTH
 from shared.payload import CollectorPayload
+from tests.growth import grows_with_size
 from tests.vectors import ROOT
 
 
@@ -56,11 +56,16 @@ def test_texts_that_come_again_stay_and_others_go() -> None:
     assert asked[-1] == "0"
 
 
-@pytest.mark.timeout(5)
 def test_a_host_of_very_many_labels_is_nobodys() -> None:
     state = referer_parser.prepare(referer_parser.Config.model_validate({}), Resources(ROOT, ROOT))
-    values = [""] * WIDTH
-    values[INDEX["refr_urlscheme"]], values[INDEX["refr_urlhost"]] = "http", "a." * 250_000 + "google.com"
-    patch = referer_parser.enrich(Draft(values, {}, CollectorPayload()), state)
-    assert patch is not None
-    assert patch.fields["refr_medium"] == "unknown"
+
+    def medium(labels: int) -> str:
+        values = [""] * WIDTH
+        values[INDEX["refr_urlscheme"]], values[INDEX["refr_urlhost"]] = "http", "a." * labels + "google.com"
+        patch = referer_parser.enrich(Draft(values, {}, CollectorPayload()), state)
+        assert patch is not None
+        return patch.fields["refr_medium"]
+
+    assert medium(1) == "search"
+    assert medium(250_000) == "unknown"
+    assert grows_with_size(medium, lambda size: size, 30_000)

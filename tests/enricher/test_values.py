@@ -33,11 +33,12 @@ def test_what_is_no_integer(text: str) -> None:
     assert isinstance(values.integer(text), Refused)
 
 
-@pytest.mark.timeout(5)
-def test_long_texts_that_are_no_numbers_take_no_time() -> None:
-    almost = "1" * 20_000 + "x"
-    refused = [values.integer(almost), values.decimal(almost), values.timestamp(almost), values.dimensions(almost)]
-    assert all(isinstance(one, Refused) for one in refused)
+NUMBERS = (values.integer, values.decimal, values.timestamp, values.dimensions)
+
+
+@pytest.mark.parametrize("read", NUMBERS)
+def test_digits_that_end_in_a_letter_are_no_number(read: Callable[[str], object]) -> None:
+    assert isinstance(read("1" * 20_000 + "x"), Refused)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_long_texts_that_are_no_numbers_take_no_time() -> None:
     [
         (values.decimal, lambda size: "1e" + "0" * size),
         (values.decimal, lambda size: "1e" + "٠" * size),
-        (values.decimal, lambda size: "1" * size + "x"),
+        *((read, lambda size: "1" * size + "x") for read in NUMBERS),
         (url.parse, lambda size: "http://a/ <" + "é" * size),
         (querystring.decode, lambda size: "%41é" * size),
         (CHECKS["utc-millisec"], lambda size: "1" * size + "x"),
