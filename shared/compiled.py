@@ -28,6 +28,7 @@ MODULES = (
     "enricher/enrichments/contract.py",
     "enricher/entities.py",
     "enricher/event.py",
+    "enricher/iglu/complaint.py",
     "enricher/iglu/contract.py",
     "enricher/iglu/engine.py",
     "enricher/iglu/resolver.py",

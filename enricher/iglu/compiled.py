@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from math import inf, isfinite
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from referencing.jsonschema import EMPTY_REGISTRY, SchemaRegistry
 
+from enricher.iglu.complaint import certain_reports
 from enricher.iglu.contract import InvalidSchema, Report, SchemaIssue
 from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.formats import CHECKS, format_checker
@@ -41,10 +42,15 @@ def _compiled(key: SchemaKey, document: JsonSchema, superseded_by: str | None, m
         key,
         superseded_by,
         None if engine is None else rows(prepared.record, engine.is_valid) or engine.is_valid,
+        _nothing if engine is None else partial(certain_reports, engine, prepared.record),
         _Record(prepared.record, prepared.patterns),
         max_depth,
         valid_is_shallow=_deepest(prepared.record) <= max_depth,
     )
+
+
+def _nothing(_: Any) -> None:
+    return None
 
 
 class _Record:

@@ -1,4 +1,4 @@
-"""One schema, compiled: a fast engine that may only say *valid*, and jsonschema for everything else."""
+"""One schema, compiled: a fast engine is asked first, jsonschema where it is not certain to say the same."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,9 +11,9 @@ from shared.schema import SchemaKey
 class CompiledSchema(Schema):
     """Implements contract.Schema.
 
-    is_valid: the fast engine; None where jsonschema alone can judge, at a hundred times the cost. record: jsonschema's
-    verdict. max_depth: levels of an instance, leaves included, beyond which it is invalid. valid_is_shallow: what is
-    valid can't have more.
+    is_valid: the fast engine; None where jsonschema alone can judge, at a hundred times the cost. certain: its reports
+    where jsonschema's would be the same, else None. record: jsonschema's verdict. max_depth: levels of an instance,
+    leaves included, beyond which it is invalid. valid_is_shallow: what is valid can't have more.
     """
 
     def __init__(
@@ -21,6 +21,7 @@ class CompiledSchema(Schema):
         key: SchemaKey,
         superseded_by: str | None,
         is_valid: Callable[[Any], bool] | None,
+        certain: Callable[[Any], tuple[Report, ...] | None],
         record: Callable[[Any], tuple[Report, ...]],
         max_depth: int,
         *,
@@ -29,6 +30,7 @@ class CompiledSchema(Schema):
         super().__init__(key, superseded_by)
         self.fast: Final = is_valid is not None
         self._is_valid: Final = is_valid or _never
+        self._certain: Final = certain
         self._record: Final = record
         self._max_depth: Final = max_depth
         self._valid_is_shallow: Final = valid_is_shallow
@@ -37,6 +39,9 @@ class CompiledSchema(Schema):
         try:
             if self._is_valid(instance) and (self._valid_is_shallow or self._is_shallow(instance, levels)):
                 return ()
+            found = None if deeper_than(instance, self._max_depth) else self._certain(instance)
+            if found:
+                return found
         except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
             pass
         return self.judge(instance)

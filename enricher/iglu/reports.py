@@ -33,8 +33,8 @@ _BOUNDS: Final = {
 }
 
 
-class _Fault(NamedTuple):
-    """What is read of a jsonschema error."""
+class Fault(NamedTuple):
+    """What is read of an error. instance: the part that violates `keyword` of `schema`. value: of the keyword."""
 
     keyword: str
     path: str
@@ -57,8 +57,14 @@ def translate(errors: Iterable[ValidationError], patterns: dict[str, str]) -> tu
 
 def _reports(error: ValidationError, patterns: dict[str, str]) -> Iterator[Report]:
     keyword, value = str(error.validator), error.validator_value
-    path = _path(error.absolute_path)
-    fault = _Fault(keyword, path, value, error.instance, error.schema, error.message, list(error.context or ()))
+    path = path_text(error.absolute_path)
+    context = list(error.context or ())
+    return told(Fault(keyword, path, value, error.instance, error.schema, error.message, context), patterns)
+
+
+def told(fault: Fault, patterns: dict[str, str]) -> Iterator[Report]:
+    """One fault in the words of Snowplow's validator. `patterns`: as for `translate`."""
+    keyword, path, value = fault.keyword, fault.path, fault.value
     if keyword in _BRANCHES:
         yield from _BRANCHES[keyword](fault, patterns)
     elif keyword in _BOUNDS:
@@ -73,11 +79,11 @@ def _report(path: str, keyword: str, text: str, *targets: str) -> Report:
     return Report(f"{path}: {text.format(*targets)}", path, keyword, targets)
 
 
-def _path(steps: Iterable[str | int]) -> str:
+def path_text(steps: Iterable[str | int]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _type(fault: _Fault) -> Iterator[Report]:
+def _type(fault: Fault) -> Iterator[Report]:
     wanted = fault.value
     expected = wanted if isinstance(wanted, str) else f"[{', '.join(map(str, wanted))}]"
     yield _report(fault.path, "type", "{} found, {} expected", _type_name(fault.instance), expected)
@@ -90,13 +96,13 @@ def _type_name(value: Any) -> str:
     return "null" if value is None else names.get(type(value), "unknown")
 
 
-def _required(fault: _Fault) -> Iterator[Report]:
+def _required(fault: Fault) -> Iterator[Report]:
     for name in fault.value:
         if name not in fault.instance:
             yield Report(f"{fault.path}.{name}: is missing but it is required", fault.path, "required", (name,))
 
 
-def _additional_properties(fault: _Fault) -> Iterator[Report]:
+def _additional_properties(fault: Fault) -> Iterator[Report]:
     schema = fault.schema
     allowed = schema.get("properties", {})
     named = "|".join(schema.get("patternProperties", {}))
@@ -106,12 +112,12 @@ def _additional_properties(fault: _Fault) -> Iterator[Report]:
             yield Report(f"{fault.path}.{name}: {text}", fault.path, "additionalProperties", (name,))
 
 
-def _additional_items(fault: _Fault) -> Iterator[Report]:
+def _additional_items(fault: Fault) -> Iterator[Report]:
     for index in range(len(fault.schema.get("items", [])), len(fault.instance)):
         yield Report(f"{fault.path}[{index}]: no validator found at this index", fault.path, "items", (str(index),))
 
 
-def _enum(fault: _Fault) -> Iterator[Report]:
+def _enum(fault: Fault) -> Iterator[Report]:
     values = ", ".join(_plain(value) for value in fault.value)
     yield _report(fault.path, "enum", "does not have a value in the enumeration {}", f"[{values}]")
 
@@ -122,7 +128,7 @@ def _plain(value: Any) -> str:
     return "" if isinstance(value, (dict, list)) else json.dumps(value)
 
 
-def _format(fault: _Fault) -> Iterator[Report]:
+def _format(fault: Fault) -> Iterator[Report]:
     name = fault.value
     if name in ("date", "date-time"):
         yield _report(fault.path, "dateTime", "{} is an invalid {}", fault.instance, name)
@@ -132,19 +138,19 @@ def _format(fault: _Fault) -> Iterator[Report]:
         yield _report(fault.path, "format", "does not match the {} pattern {}", name, PATTERNS.get(name, name))
 
 
-def _multiple_of(fault: _Fault) -> Iterator[Report]:
+def _multiple_of(fault: Fault) -> Iterator[Report]:
     yield _report(fault.path, "multipleOf", "must be multiple of {}", repr(float(fault.value)))
 
 
-def _unique_items(fault: _Fault) -> Iterator[Report]:
+def _unique_items(fault: Fault) -> Iterator[Report]:
     yield _report(fault.path, "uniqueItems", "the items in the array must be unique")
 
 
-def _not(fault: _Fault) -> Iterator[Report]:
+def _not(fault: Fault) -> Iterator[Report]:
     yield _report(fault.path, "not", "should not be valid to the schema {}", f'"not" : {_compact(fault.value)}')
 
 
-def _dependencies(fault: _Fault) -> Iterator[Report]:
+def _dependencies(fault: Fault) -> Iterator[Report]:
     pairs = ", ".join(f"{name}={_members(needs)}" for name, needs in fault.value.items())
     yield _report(fault.path, "dependencies", "has an error with dependencies {}", f"{{{pairs}}}")
 
@@ -157,16 +163,16 @@ def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _unknown(fault: _Fault) -> Iterator[Report]:
+def _unknown(fault: Fault) -> Iterator[Report]:
     yield Report(f"{fault.path}: {fault.message}", fault.path, fault.keyword, ())
 
 
-def _any_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:
+def _any_of(fault: Fault, patterns: dict[str, str]) -> Iterator[Report]:
     for branch in _by_branch(fault):
         yield from translate(branch, patterns)
 
 
-def _one_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:
+def _one_of(fault: Fault, patterns: dict[str, str]) -> Iterator[Report]:
     branches = _by_branch(fault)
     if not branches:
         text = "should be valid to one and only one of schema, but more than one are valid: {}"
@@ -176,18 +182,18 @@ def _one_of(fault: _Fault, patterns: dict[str, str]) -> Iterator[Report]:
     yield from [report for report in found if report.keyword != "additionalProperties"] or found
 
 
-def _by_branch(fault: _Fault) -> list[list[ValidationError]]:
+def _by_branch(fault: Fault) -> list[list[ValidationError]]:
     branches: dict[Any, list[ValidationError]] = {}
     for error in fault.context:
         branches.setdefault(error.relative_schema_path[0], []).append(error)
     return list(branches.values())
 
 
-_BRANCHES: Final[dict[str, Callable[[_Fault, dict[str, str]], Iterator[Report]]]] = {
+_BRANCHES: Final[dict[str, Callable[[Fault, dict[str, str]], Iterator[Report]]]] = {
     "anyOf": _any_of,
     "oneOf": _one_of,
 }
-_OTHERS: Final[dict[str, Callable[[_Fault], Iterator[Report]]]] = {
+_OTHERS: Final[dict[str, Callable[[Fault], Iterator[Report]]]] = {
     "type": _type,
     "required": _required,
     "additionalProperties": _additional_properties,

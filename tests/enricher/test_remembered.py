@@ -1,6 +1,5 @@
 """What is remembered, and what is not."""
 
-
 from enricher.enrichments import referer_parser
 from enricher.enrichments.contract import Draft, Resources
 from enricher.remembered import LONGEST, remembered
