@@ -71,13 +71,16 @@ def split_and_serialize(
     )
 
 
-def split(events: Iterable[str], budget: int) -> tuple[list[list[str]], list[str]]:
-    """Events in batches of at most `budget` bytes, in order, and those that are too large alone."""
+def split(events: Iterable[str], budget: int, join: int = _JOIN) -> tuple[list[list[str]], list[str]]:
+    """Events in batches of at most `budget` bytes, in order, and those that are too large alone.
+
+    join: bytes that an event costs beside its own.
+    """
     batches: list[list[str]] = []
     oversized: list[str] = []
     current = budget
     for event in events:
-        size = len(event.encode()) + _JOIN
+        size = len(event.encode()) + join
         if size > budget:
             oversized.append(event)
             continue
