@@ -33,6 +33,7 @@ from collector.settings import Settings
 from collector.shortcut import Shortcut
 from collector.spool import Spool, SpoolingPublisher
 from collector.state import Fate, State
+from collector.static import Static
 from collector.tracking import Tracking
 from collector.wire import Renderer
 from collector.workers import Workers, check_port
@@ -166,7 +167,7 @@ async def http_server(
         features = [
             *Proxy(settings, session, may_connect).routes(),
             *Documentation(settings).routes(),
-            web.static("/static", _static_folder(settings)),
+            *Static(_static_folder(settings)).routes(),
         ]
         pages, bridges = Pages(settings, state, time.monotonic), Bridges(settings, intake, clock).routes()
         origins = Origins(settings.security, settings.collector.cors)

@@ -8,11 +8,11 @@ import aiohttp_cors
 from aiohttp import web
 
 from collector.answer import Headers
+from collector.compression import compressed
 from collector.correlation import HEADER, request_id
 from collector.intake import Refused
 from collector.origins import Origins
 from collector.pages import NOT_FOUND, Pages, text
-from collector.sections import PerformanceSettings
 from collector.settings import Settings
 
 Routes = Iterable[web.AbstractRouteDef]
@@ -28,7 +28,7 @@ def application(
     bridges say themselves which pages may read their answers, for features the cross-origin policy does.
     """
     limit_s = settings.collector.timeouts.response_seconds
-    compress = _compressed(settings.performance)
+    compress = compressed(settings.performance)
     bridged: set[Handler] = set()
     app = web.Application(middlewares=[_preflights(origins, bridged), _refusals, compress, _in_time(limit_s)])
     pages.add_to(app.router)
@@ -38,8 +38,7 @@ def application(
     cors: Any = aiohttp_cors
     config = cors.setup(app, defaults=origins.resource_options())
     for route in app.router.add_routes(features):
-        if not isinstance(route.resource, web.StaticResource):
-            config.add(route)
+        config.add(route)
     app.router.add_route("OPTIONS", "/{any:.*}", _preflight)
     app.router.add_route("*", "/{any:.*}", _not_found)
 
@@ -97,28 +96,6 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         if request.method == "OPTIONS":
             raise
         return text(404, NOT_FOUND)
-
-
-#: Answers below this size are not worth compressing.
-_WORTH_COMPRESSING = 1_024
-
-
-def _compressed(settings: PerformanceSettings) -> Any:
-    excluded = frozenset(settings.brotli_excluded_paths)
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Texts are compressed as the client wishes; files have compressed twins beside them (`evnt scripts`)."""
-        response = await handler(request)
-        if not settings.enable_brotli or request.path in excluded or not isinstance(response, web.Response):
-            return response
-        textual = response.content_type.startswith("text/") or response.content_type.endswith(("json", "javascript"))
-        if textual and isinstance(response.body, bytes) and len(response.body) >= _WORTH_COMPRESSING:
-            response.enable_compression()
-            response.headers["Vary"] = "Accept-Encoding"
-        return response
-
-    return middleware
 
 
 def _in_time(limit_s: float) -> Any:

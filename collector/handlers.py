@@ -12,6 +12,7 @@ from collector.hit import split_target
 from collector.intake import Intake, Refused
 from collector.metrics import Metrics
 from collector.routes import Routes
+from collector.static import File
 from collector.wire import Renderer
 
 METHODS = frozenset(("GET", "HEAD", "POST"))
@@ -61,7 +62,10 @@ class Front:
             recorded = self._routes.recorded_path(method, path)
             if recorded is not None:
                 return await self._track(request, recorded, query)
-        return await self._cold(request)
+        response = await self._cold(request)
+        if isinstance(response, File):
+            await response.prepare(request)  # whoever counts and logs it wants to know its status
+        return response
 
     async def _track(self, request: web.BaseRequest, recorded: bytes, query: bytes | None) -> web.StreamResponse:
         try:

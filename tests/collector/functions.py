@@ -53,7 +53,9 @@ def read_cookie(given: dict[str, str | None], expected: str | None, _config: Any
     """Without a name no cookie is wanted."""
     header, name = given.get("Cookie"), given["cookie_name"]
     rules = {"cookie": {"name": name, "enabled": True} if name is not None else {"enabled": False}}
-    visitor = Visitors(settings(rules).collector, lambda: "new").recognise(_hit([("Cookie", header)] if header else []), 0)
+    visitor = Visitors(settings(rules).collector, lambda: "new").recognise(
+        _hit([("Cookie", header)] if header else []), 0
+    )
     assert visitor.network_userid == (expected or "new")
 
 

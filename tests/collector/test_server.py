@@ -8,10 +8,13 @@ import ssl
 import subprocess
 import time
 import zlib
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from collector import bodies
 from collector.listener import tls
@@ -21,10 +24,12 @@ from tests.collector.raw_http import exchange, post, read_answer
 from tests.collector.running import Running, collector, plain
 
 
-async def get(running: Running, path: str, **options: object) -> tuple[int, dict[str, str], bytes]:
+async def get(running: Running, path: str | URL, **options: object) -> tuple[int, dict[str, str], bytes]:
+    """A path that is a URL is sent as it is."""
+    address = URL(f"{running.url}{path}", encoded=True) if isinstance(path, URL) else running.url + path
     async with (
         aiohttp.ClientSession() as session,
-        session.get(running.url + path, allow_redirects=False, **options) as response,  # type: ignore[arg-type]
+        session.get(address, allow_redirects=False, **options) as response,  # type: ignore[arg-type]
     ):
         return response.status, dict(response.headers), await response.read()
 
@@ -347,6 +352,60 @@ async def test_docs_and_static_files_by_setting(tmp_path: Path) -> None:
         assert b"openapi.json" in (await get(running, "/docs"))[2]
     async with collector(plain()) as running:
         assert (await get(running, "/docs"))[0] == (await get(running, "/openapi.json"))[0] == 404
+
+
+@pytest.mark.parametrize("name", ["none.js", "", "folder", "folder/", "a" * 300, "%00", "sp.js/x", "outside.js"])
+async def test_what_is_no_file_is_the_404_of_everything_else(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "static"
+    (folder / "folder").mkdir(parents=True)
+    (folder / "sp.js").write_text("plain")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "outside.js").symlink_to(tmp_path / "secret")
+    async with collector(plain(static_dir=folder)) as running:
+        status, _, body = await get(running, URL(f"/static/{name}", encoded=True))
+        assert (status, body) == (404, b"404 not found")
+        assert running.metrics.requests == {("GET", 404): 1}
+
+
+async def test_files_are_counted_as_they_were_answered_and_read_by_every_page(tmp_path: Path) -> None:
+    (tmp_path / "sp.js").write_text("plain")
+    async with collector(plain(static_dir=tmp_path)) as running:
+        status, headers, body = await get(running, "/static/sp.js", headers={"Origin": "https://shop.example.com"})
+        assert (status, body, headers["Vary"]) == (200, b"plain", "Accept-Encoding")
+        assert headers["Access-Control-Allow-Origin"] == "https://shop.example.com"
+        known = {"If-None-Match": headers["Etag"]}
+        assert (await get(running, "/static/sp.js", headers=known))[0] == 304
+        assert (await get(running, "/static/sp.js", headers={"Range": "bytes=1-2"}))[2] == b"la"
+        assert (await get(running, "/static/sp.js", headers={"Range": "bytes=9-"}))[0] == 416
+        assert running.metrics.requests == {("GET", status): 1 for status in (200, 206, 304, 416)}
+
+
+@pytest.mark.parametrize(
+    ("accepts", "coding"),
+    [
+        ("gzip, deflate", "gzip"),
+        ("GZIP;q=0.5", "gzip"),
+        ("gzip;q=0, deflate;q=0.0, br; q=0", None),
+        ("deflate", None),
+        ("", None),
+        ("br, gzip", "br" if find_spec("brotli") else "gzip"),
+    ],
+)
+async def test_larger_texts_are_compressed_as_the_client_wishes(accepts: str, coding: str | None) -> None:
+    settings = Settings.model_validate({"collector": {"port": 0}, "security": {"disable_docs": False}})
+    async with collector(settings) as running:
+        data = f"GET /docs HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepts}\r\n\r\n".encode()
+        answer = await exchange(running.port, data)
+        assert answer
+        assert answer.headers.get("content-encoding") == coding
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert _inflated(answer.body, coding).startswith(b"<!doctype html>")
+
+
+def _inflated(data: bytes, coding: str | None) -> bytes:
+    if coding == "gzip":
+        return gzip.decompress(data)
+    return bytes(import_module("brotli").decompress(data)) if coding == "br" else data
 
 
 def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
