@@ -1,5 +1,6 @@
 """The access log: one entry per request, off by default since it halves what a core can take."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -9,7 +10,6 @@ from aiohttp import web
 from collector.correlation import HEADER, request_id, sent_id
 from collector.sections import PerformanceSettings
 from shared.identity import NewId
-from shared.telemetry import Logger
 
 
 class Log(Protocol):
@@ -22,19 +22,23 @@ class Log(Protocol):
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def logged(handler: Handler, settings: PerformanceSettings, log: Logger, new_id: NewId) -> Handler:
+#: Nobody was there any more to be answered; the number that nginx made known.
+_GONE = 499
+
+
+def logged(handler: Handler, settings: PerformanceSettings, log: Log, new_id: NewId) -> Handler:
     """The handler, writing an entry after each request but those for excluded paths; every answer says its id."""
     excluded = frozenset(settings.access_log_excluded_paths)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         request_id.set(sent_id(request.headers.get(HEADER)) or new_id())
         begin = time.perf_counter()
-        status = 500
+        status = 0
         try:
             response = await handler(request)
             status = response.status
-        except web.HTTPException as error:
-            status = error.status
+        except BaseException as error:
+            status = _status(error)
             raise
         finally:
             path = request.raw_path.partition("?")[0]
@@ -50,3 +54,15 @@ def logged(handler: Handler, settings: PerformanceSettings, log: Logger, new_id:
         return response
 
     return handle
+
+
+def _status(error: BaseException) -> int:
+    """What the server answers to a request that ended by this."""
+    match error:
+        case web.HTTPException():
+            return error.status
+        case TimeoutError():
+            return 408
+        case ConnectionError() | asyncio.CancelledError():
+            return _GONE
+    return 500
