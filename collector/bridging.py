@@ -49,8 +49,7 @@ class Bridges:
         try:
             answer = await self._intake.keep(hit, TP2, bodies)
         except NotJson as error:
-            await self._intake.complain(f"analytics.js call is not JSON: {error}", text)
-            return web.Response(status=400)
+            answer = await self._intake.complain(f"analytics.js call is not JSON: {error}", text)
         return _response(answer, {"success": True}, answer.headers)
 
     async def _no_call(self, _request: web.Request) -> web.StreamResponse:
@@ -69,12 +68,11 @@ class Bridges:
         except amplitude.TooLarge:
             return _amplitude_error(413, "Payload too large", cors)
         except amplitude.BadCall as error:
-            await self._intake.complain(f"Amplitude call: {error}", text)
-            return _amplitude_error(400, str(error), cors)
+            answer = await self._intake.complain(f"Amplitude call: {error}", text)
+            return _amplitude_error(answer.status, str(error), cors + _kept(answer))
         answer = await self._intake.keep(hit, TP2, lambda userid: amplitude.bodies(events, userid))
         counts = {"events_ingested": len(events), "payload_size_bytes": size}
-        cookies = [header for header in answer.headers if header[0] in ("Set-Cookie", "Retry-After")]
-        return _response(answer, {"code": 200, **counts, "server_upload_time": self._clock()}, cors + cookies)
+        return _response(answer, {"code": 200, **counts, "server_upload_time": self._clock()}, cors + _kept(answer))
 
     async def amplitude_preflight(self, request: web.Request) -> web.StreamResponse:
         if self._forbidden(request):
@@ -104,6 +102,11 @@ class Bridges:
             ("Access-Control-Allow-Headers", "Content-Type, SP-Anonymous"),
             ("Access-Control-Max-Age", "3600"),
         ]
+
+
+def _kept(answer: Answer) -> Headers:
+    """What of an answer to a tracker goes to a library of Amplitude's."""
+    return [header for header in answer.headers if header[0] in ("Set-Cookie", "Retry-After")]
 
 
 def _response(answer: Answer, body: object, headers: Headers) -> web.Response:

@@ -92,6 +92,14 @@ class Intake:
             outcome = await asyncio.to_thread(self._tracking.serve, hit, path, now, bodies)
         else:
             outcome = self._tracking.serve(hit, path, now, bodies)
+        return await self._answer(outcome)
+
+    async def complain(self, error: str, payload: str) -> Answer:
+        """400 to a request that is no payload, once the bad row that tells of it is durable; else as `keep`."""
+        row = self._tracking.generic_error(error, payload, self._clock())
+        return await self._answer(Outcome(Answer(400, []), [], [row]))
+
+    async def _answer(self, outcome: Outcome) -> Answer:
         trouble: StreamError | TooLate | None = None
         if outcome.good or outcome.bad:
             try:
@@ -116,13 +124,6 @@ class Intake:
             raise Refused(408) from trouble
         self._metrics.refused += 1
         return Answer(503, [("Retry-After", str(RETRY_AFTER_S)), *_readable(outcome.answer)])
-
-    async def complain(self, error: str, payload: str) -> None:
-        """Keep a bad row of a request that is no payload. Raises Refused when that is not possible."""
-        try:
-            await self._commit.add([], [self._tracking.generic_error(error, payload, self._clock())])
-        except (StreamError, TooLate) as trouble:
-            raise Refused(503) from trouble
 
     def client_address(self, hit: Hit) -> str:
         """The client's address as it is recorded."""

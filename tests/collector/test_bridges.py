@@ -167,3 +167,16 @@ async def test_events_of_a_call_do_not_repeat_more_than_a_body_may_have() -> Non
             assert answer
             assert answer.status == status
             assert len(running.publisher.payloads()) == recorded
+
+
+@pytest.mark.parametrize("path", ["/com.segment/v1/t", "/com.amplitude/2/batch"])
+@pytest.mark.parametrize("body", [b"no JSON", b'{"api_key":"k","events":[{"event_type":"a"}]}'])
+async def test_a_call_that_nothing_can_be_kept_of_is_told_when_to_come_back(path: str, body: bytes) -> None:
+    section = {"port": 0, "bridges": {"analytics_js": True, "amplitude": True}}
+    async with collector(Settings.model_validate({"collector": section})) as running:
+        running.publisher.away = True
+        answer = await exchange(running.port, post(body, path=path))
+        assert answer
+        assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+        assert "set-cookie" not in answer.headers
+        assert running.metrics.refused == 1
