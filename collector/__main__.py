@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from collector.access_log import logged
 from collector.app import application
 from collector.bridging import Bridges
-from collector.commit import Durable, GroupCommit
+from collector.commit import Durable, GroupCommit, refused_message
 from collector.documentation import Documentation
 from collector.gate import Gate
 from collector.handlers import Front
@@ -32,6 +32,7 @@ from collector.server import Server, server_headers
 from collector.settings import Settings
 from collector.shortcut import Shortcut
 from collector.spool import Spool, SpoolingPublisher
+from collector.spool import limits as spool_limits
 from collector.state import Fate, State
 from collector.static import Static
 from collector.tracking import Tracking
@@ -41,7 +42,7 @@ from shared.badrow import Processor
 from shared.compiled import compiled
 from shared.identity import Clock, NewId, now_ms, uuid4, uuid7
 from shared.process import Misconfigured, admin, run
-from shared.settings import SettingsError, StreamLimits, load
+from shared.settings import SettingsError, load
 from shared.stream import open_embedded_publisher, open_embedded_subscriber, open_publisher
 from shared.stream.contract import Publisher
 from shared.telemetry import configure, logger
@@ -128,12 +129,13 @@ def _impatient(settings: Settings) -> Settings:
 async def _spool(settings: Settings, metrics: Metrics, target: Publisher, fate: Fate) -> AsyncIterator[Spool]:
     folder = settings.data_dir / "spool"
     bounds = settings.collector.spool
-    limits = StreamLimits(queue_max_bytes=bounds.max_bytes, log_max_bytes=0)
+    limits = spool_limits(bounds, settings.ingest.limits)
     async with (
         open_embedded_publisher(folder, limits) as publisher,
         open_embedded_subscriber(folder, limits, "raw", 100) as subscriber,
     ):
-        spool = Spool(publisher, subscriber, bounds.max_age_hours * 3_600_000, now_ms, metrics)
+        told_of = partial(refused_message, processor=_PROCESSOR)
+        spool = Spool(publisher, subscriber, bounds.max_age_hours * 3_600_000, now_ms, metrics, told_of)
         draining = asyncio.create_task(spool.drain(target))
         draining.add_done_callback(fate.watch)
         try:

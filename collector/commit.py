@@ -151,8 +151,8 @@ class GroupCommit:
         now, begin = self._clock(), loop.time()
         try:
             if group.good:
-                await self._publish("raw", list(self._raw_messages(group.good, now)))
-                self._metrics.published += len(group.good)
+                refused = await self._publish("raw", list(self._raw_messages(group.good, now)))
+                self._metrics.published += len(group.good) - refused
             if group.bad:
                 await self._publish("bad", [self._bad_message(row, now) for row in group.bad])
                 self._metrics.bad += len(group.bad)
@@ -167,24 +167,24 @@ class GroupCommit:
         finally:
             self._waiting_bytes -= group.size
 
-    async def _publish(self, stream: StreamName, messages: list[Message]) -> None:
+    async def _publish(self, stream: StreamName, messages: list[Message]) -> int:
+        """How many payloads became bad rows, since the transport will never take them."""
         try:
             await self._durable.publish(stream, messages)
         except MessageRefused:
-            for message in messages:
-                await self._publish_one(stream, message)
+            return sum([await self._publish_one(stream, message) for message in messages])
+        return 0
 
-    async def _publish_one(self, stream: StreamName, message: Message) -> None:
-        """A message that the transport will never take becomes a bad row; a refused bad row is not kept anywhere."""
+    async def _publish_one(self, stream: StreamName, message: Message) -> int:
         try:
             await self._durable.publish(stream, [message])
         except MessageRefused as refusal:
-            if stream == "bad":
+            if stream == "bad":  # not kept anywhere
                 raise
-            failure = {"timestamp": instant(message.timestamp_ms), "errors": [str(refusal)]}
-            row = bad_row("generic_error", self._processor, failure, b64encode(message.body).decode())
-            await self._durable.publish("bad", [self._bad_message(row, message.timestamp_ms)])
+            await self._durable.publish("bad", [refused_message(message, str(refusal), self._processor)])
             self._metrics.bad += 1
+            return int(message.headers["payloads"])
+        return 0
 
     def _raw_messages(self, records: list[bytes], now: int) -> Iterator[Message]:
         chunk: list[bytes] = []
@@ -206,6 +206,17 @@ class GroupCommit:
         return Message(body, self._new_id(), now, "collector-payload", content_type, headers)
 
     def _bad_message(self, row: bytes, now: int) -> Message:
-        # the type stands at a fixed place in the row: "…badrows/<type>/jsonschema/…"
-        kind = row.partition(b".badrows/")[2].partition(b"/")[0].decode()
-        return Message(row, self._new_id(), now, "bad-row", "application/json", {"type": kind})
+        return _bad_message(row, self._new_id(), now)
+
+
+def refused_message(message: Message, reason: str, processor: Processor) -> Message:
+    """The bad row of a message that a transport will never take, with all of it, under the same id."""
+    failure = {"timestamp": instant(message.timestamp_ms), "errors": [reason]}
+    row = bad_row("generic_error", processor, failure, b64encode(message.body).decode())
+    return _bad_message(row, message.message_id, message.timestamp_ms)
+
+
+def _bad_message(row: bytes, message_id: str, now: int) -> Message:
+    # the type stands at a fixed place in the row: "…badrows/<type>/jsonschema/…"
+    kind = row.partition(b".badrows/")[2].partition(b"/")[0].decode()
+    return Message(row, message_id, now, "bad-row", "application/json", {"type": kind})

@@ -171,7 +171,7 @@ class SpoolSettings(Section):
     enabled: bool = True
     """Keep events on this machine's disk while RabbitMQ takes none; not used with the embedded stream."""
     max_bytes: int = 4_000_000_000
-    """Size of the spool in bytes, per worker, above which requests are answered 503."""
+    """Size of the spool in bytes, which all workers share, above which requests are answered 503."""
     max_age_hours: float = 72
     """Requests are answered 503 when the oldest spooled event is older than this."""
 

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from collector.metrics import Metrics
+from collector.settings import SpoolSettings
 from shared.identity import Clock
+from shared.settings import StreamLimits
 from shared.stream.contract import (
     Delivery,
     Message,
@@ -21,21 +23,47 @@ _BATCH = 50
 #: Pause before an outage is looked at again, seconds.
 _PAUSE_S = 0.5
 
+#: More often than any message is ever lent.
+_EVER = 2**31 - 1
+
 #: Which stream a message of the spool was meant for, by its type.
 _STREAMS: dict[str, StreamName] = {"collector-payload": "raw", "bad-row": "bad"}
+
+
+def _stream(one: Delivery) -> StreamName:
+    return _STREAMS.get(one.message.type, "raw")
+
+
+def limits(bounds: SpoolSettings, of_stream: StreamLimits) -> StreamLimits:
+    """What the stream holds that is a spool. It takes every message that the real one takes, and lends it any number
+    of times: in an outage that says something of the collector's restarts, nothing of the message."""
+    return StreamLimits(
+        queue_max_bytes=bounds.max_bytes,
+        log_max_bytes=0,
+        message_max_bytes=of_stream.message_max_bytes,
+        delivery_limit=_EVER,
+    )
 
 
 class Spool:
     """A stream of its own in which messages for all streams wait, oldest first. Its size is bounded by that stream."""
 
     def __init__(
-        self, publisher: Publisher, subscriber: Subscriber, max_age_ms: float, clock: Clock, metrics: Metrics
+        self,
+        publisher: Publisher,
+        subscriber: Subscriber,
+        max_age_ms: float,
+        clock: Clock,
+        metrics: Metrics,
+        told_of: Callable[[Message, str], Message],
     ) -> None:
+        """told_of: the bad row of a message that the stream will never take, and why."""
         self._publisher = publisher
         self._subscriber = subscriber
         self._max_age_ms = max_age_ms
         self._clock = clock
         self._metrics = metrics
+        self._told_of = told_of
         self._held: list[Delivery] = []
         self._filled = asyncio.Event()
         self._filled.set()  # an earlier process may have left something
@@ -78,23 +106,35 @@ class Spool:
         if not target.ready:
             return False
         try:
-            for stream in ("raw", "bad"):
-                messages = [one.message for one in held if _STREAMS.get(one.message.type, "raw") == stream]
-                if messages:
-                    await target.publish(stream, messages)
+            await self._publish(target, held)
         except StreamUnavailable:
             return False
-        except MessageRefused as refusal:
-            await self._bury(target, held, str(refusal))
         return True
 
-    async def _bury(self, target: Publisher, held: list[Delivery], reason: str) -> None:
-        """One of them will never be taken: send the others one by one, leave it in the spool's dead queue."""
-        for one in held:
-            try:
-                await target.publish(_STREAMS.get(one.message.type, "raw"), [one.message])
-            except MessageRefused:
-                await self._subscriber.bury([one], reason)
+    async def _publish(self, target: Publisher, held: list[Delivery]) -> None:
+        try:
+            for stream in ("raw", "bad"):
+                messages = [one.message for one in held if _stream(one) == stream]
+                if messages:
+                    await target.publish(stream, messages)
+        except MessageRefused:
+            for one in held:
+                await self._publish_one(target, one)
+
+    async def _publish_one(self, target: Publisher, one: Delivery) -> None:
+        """What will never be taken goes on as a bad row; a bad row of that kind stays in the spool's dead queue."""
+        try:
+            await target.publish(_stream(one), [one.message])
+        except MessageRefused as refusal:
+            await self._tell(target, one, str(refusal))
+
+    async def _tell(self, target: Publisher, one: Delivery, reason: str) -> None:
+        told = [self._told_of(one.message, reason)] if _stream(one) == "raw" else [one.message]
+        try:
+            await target.publish("bad", told)
+            self._metrics.bad += 1
+        except MessageRefused:
+            await self._subscriber.bury([one], reason)
 
     async def _pause(self) -> None:
         await asyncio.sleep(_PAUSE_S)

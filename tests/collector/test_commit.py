@@ -21,12 +21,19 @@ from tests.collector.stream import MemoryPublisher
 NOW = 1_700_000_000_000
 
 
-def commit(publisher: Durable, wait_s: float = 5, fate: Fate | None = None, **settings: int | str) -> GroupCommit:
+def commit(
+    publisher: Durable,
+    wait_s: float = 5,
+    fate: Fate | None = None,
+    metrics: Metrics | None = None,
+    **settings: int | str,
+) -> GroupCommit:
     ids = iter(range(1_000_000))
     processor = Processor("evnt-collector", "1.0.0")
     rules = RawSettings.model_validate(settings)
     ended = (fate or Fate()).watch
-    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", Metrics(), ended)
+    metrics = metrics or Metrics()
+    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", metrics, ended)
 
 
 class Begun(MemoryPublisher):
@@ -149,8 +156,10 @@ async def test_a_message_that_is_refused_harms_no_neighbour() -> None:
     publisher = MemoryPublisher()
     publisher.refuse_above = 2_000
     publisher.refused_streams = ("raw",)
-    await commit(publisher, payloads_per_message=1).add([b"a", b"x" * 2_001, b"b"], [])
+    metrics = Metrics()
+    await commit(publisher, metrics=metrics, payloads_per_message=1).add([b"a", b"x" * 2_001, b"b"], [b"row"])
     assert [message.body for message in publisher.messages("raw")] == [b"a", b"b"]
+    assert (metrics.published, metrics.bad) == (2, 2)
 
 
 async def test_what_nothing_takes_is_never_answered_as_kept() -> None:

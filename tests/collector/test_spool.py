@@ -1,17 +1,23 @@
 """The spool: taken while the stream is away, bounded, and gone on by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from collector.commit import refused_message
 from collector.metrics import Metrics
-from collector.spool import Spool, SpoolingPublisher
+from collector.settings import SpoolSettings
+from collector.spool import Spool, SpoolingPublisher, limits
+from shared.badrow import Processor
 from shared.settings import StreamLimits
 from shared.stream import open_embedded_publisher, open_embedded_subscriber
-from shared.stream.contract import Message, StreamUnavailable
+from shared.stream.contract import Message, Publisher, StreamName, StreamUnavailable, Subscriber
 from tests.collector.stream import MemoryPublisher, MemorySubscriber
 
 HOUR_MS = 3_600_000
@@ -54,13 +60,18 @@ async def fill(durable: SpoolingPublisher) -> None:
 
 
 @asynccontextmanager
-async def on_disk(folder: Path, clock: Clock, limits: StreamLimits | None = None) -> AsyncIterator[Spool]:
-    limits = limits or StreamLimits(log_max_bytes=0)
+async def on_disk(folder: Path, clock: Clock, held: StreamLimits | None = None) -> AsyncIterator[Spool]:
+    held = held or StreamLimits(log_max_bytes=0)
     async with (
-        open_embedded_publisher(folder, limits) as publisher,
-        open_embedded_subscriber(folder, limits, "raw", 100) as subscriber,
+        open_embedded_publisher(folder, held) as publisher,
+        open_embedded_subscriber(folder, held, "raw", 100) as subscriber,
     ):
-        yield Spool(publisher, subscriber, HOUR_MS, clock, Metrics())
+        yield spooling(publisher, subscriber, clock)
+
+
+def spooling(publisher: Publisher, subscriber: Subscriber, clock: Clock | None = None) -> Spool:
+    told_of = partial(refused_message, processor=Processor("evnt-collector", "1.0.0"))
+    return Spool(publisher, subscriber, HOUR_MS, clock or Clock(), Metrics(), told_of)
 
 
 async def test_a_broker_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
@@ -111,8 +122,8 @@ async def test_the_next_process_sends_what_the_last_one_left(tmp_path: Path) -> 
 async def test_a_full_spool_takes_nothing_more_until_it_has_drained(tmp_path: Path) -> None:
     stream = MemoryPublisher()
     stream.ready = False
-    limits = StreamLimits(queue_max_bytes=20_000, log_max_bytes=0)
-    async with on_disk(tmp_path, Clock(), limits) as spool:
+    held = StreamLimits(queue_max_bytes=20_000, log_max_bytes=0)
+    async with on_disk(tmp_path, Clock(), held) as spool:
         durable = SpoolingPublisher(stream, spool, 1, lambda _reason: None)
         with pytest.raises(StreamUnavailable):
             await fill(durable)
@@ -127,7 +138,7 @@ async def test_an_old_spool_takes_nothing_more() -> None:
     clock = Clock()
     kept, stream = MemoryPublisher(), MemoryPublisher()
     stream.ready = False
-    spool = Spool(kept, MemorySubscriber(kept), HOUR_MS, clock, Metrics())
+    spool = spooling(kept, MemorySubscriber(kept), clock)
     await spool.put([message("old", at=0)])
     async with draining(spool, stream):
         await asyncio.sleep(0.01)
@@ -138,16 +149,63 @@ async def test_an_old_spool_takes_nothing_more() -> None:
             await spool.put([message("too late")])
 
 
-async def test_a_message_that_nothing_takes_is_left_in_the_dead_queue() -> None:
+async def test_a_message_that_the_stream_never_takes_goes_on_as_a_bad_row() -> None:
     kept, stream = MemoryPublisher(), MemoryPublisher()
     subscriber = MemorySubscriber(kept)
-    stream.refuse_above = 5
-    spool = Spool(kept, subscriber, HOUR_MS, Clock(), Metrics())
+    stream.refuse_above, stream.refused_streams = 5, ("raw",)
+    spool = spooling(kept, subscriber)
     await spool.put([message("a"), message("too large"), message("b")])
     async with draining(spool, stream):
         await until(lambda: len(subscriber.acked) > 0)
     assert [one.message_id for one in stream.messages("raw")] == ["a", "b"]
-    assert [one.message_id for one in subscriber.buried] == ["too large"]
+    (row,) = stream.messages("bad")
+    assert b64decode(json.loads(row.body)["data"]["payload"]) == b"too large"
+    assert not subscriber.buried
+
+
+async def test_what_can_not_even_be_told_of_is_left_in_the_dead_queue() -> None:
+    kept, stream = MemoryPublisher(), MemoryPublisher()
+    subscriber = MemorySubscriber(kept)
+    stream.refuse_above = 5
+    spool = spooling(kept, subscriber)
+    await spool.put([message("a"), message("too large"), message("a large row", "bad-row"), message("b")])
+    async with draining(spool, stream):
+        await until(lambda: len(subscriber.acked) > 0)
+    assert [one.message_id for one in stream.messages("raw")] == ["a", "b"]
+    assert [one.message_id for one in subscriber.buried] == ["too large", "a large row"]
+
+
+async def test_an_outage_in_the_middle_of_refusals_is_waited_out() -> None:
+    class Fickle(MemoryPublisher):
+        """Refuses, then goes away for a moment."""
+
+        async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
+            if [one.message_id for one in messages] == ["b"] and not self.batches:
+                self.batches.append(0)
+                raise StreamUnavailable("away")
+            await super().publish(stream, messages)
+
+    kept, stream = MemoryPublisher(), Fickle()
+    subscriber = MemorySubscriber(kept)
+    stream.refuse_above, stream.refused_streams = 5, ("raw",)
+    spool = spooling(kept, subscriber)
+    await spool.put([message("too large"), message("b")])
+    async with draining(spool, stream):
+        await until(lambda: len(subscriber.acked) > 0)
+    assert [one.message_id for one in stream.messages("raw")] == ["b"]
+
+
+async def test_restarts_in_an_outage_poison_nothing(tmp_path: Path) -> None:
+    held = limits(SpoolSettings(), StreamLimits(delivery_limit=3))
+    async with on_disk(tmp_path, Clock(), held) as spool:
+        await spool.put([message("kept")])
+    for _ in range(60):
+        async with open_embedded_subscriber(tmp_path, held, "raw", 100) as subscriber:
+            assert await subscriber.receive(1, 1)
+
+
+def test_a_spool_takes_what_the_stream_takes() -> None:
+    assert limits(SpoolSettings(), StreamLimits(message_max_bytes=64_000_000)).message_max_bytes == 64_000_000
 
 
 async def test_without_a_spool_an_outage_is_told_at_once() -> None:
