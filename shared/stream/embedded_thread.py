@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from shared.process import Misconfigured
 from shared.stream.contract import StreamUnavailable
 
 Result = TypeVar("Result")
@@ -19,7 +20,10 @@ Result = TypeVar("Result")
 #: Most steps that go into one commit, so that none waits for an endless one.
 GROUP = 256
 
-#: What may be better at the next try; anything else is a bug or a damaged file.
+#: What no next try makes better: the file itself is damaged.
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+#: What may be better at the next try; anything else is a bug.
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -55,11 +59,11 @@ class CommitThread:
         self._thread.start()
 
     def write(self, work: Callable[[sqlite3.Connection], Result]) -> "asyncio.Future[Result]":
-        """A step of a transaction; done once that is committed. Raises StreamUnavailable."""
+        """A step of a transaction; done once that is committed. Raises StreamUnavailable and Misconfigured."""
         return self._ask(work, writes=True)
 
     def read(self, work: Callable[[sqlite3.Connection], Result]) -> "asyncio.Future[Result]":
-        """A step outside of transactions, that only looks. Raises StreamUnavailable."""
+        """A step outside of transactions, that only looks. Raises as `write`."""
         return self._ask(work, writes=False)
 
     async def close(self) -> None:
@@ -110,8 +114,8 @@ class CommitThread:
         try:
             run(connection, group)
         except BaseException as failure:  # noqa: BLE001 - it goes to whoever asked
-            error = _named(failure)
-        if error and len(group) > 1 and not isinstance(error, StreamUnavailable):
+            error = _named(failure, connection)
+        if error and len(group) > 1 and not isinstance(error, (StreamUnavailable, Misconfigured)):
             for step in group:  # a bug in one step must not fail the others
                 self._finish([step], connection, run)
             return
@@ -131,9 +135,13 @@ def _resolve(group: Sequence[_Step], error: BaseException | None) -> None:
             step.future.set_exception(error)
 
 
-def _named(failure: BaseException) -> BaseException:
-    if isinstance(failure, sqlite3.OperationalError) and failure.sqlite_errorcode & 0xFF in _PASSING:
+def _named(failure: BaseException, connection: sqlite3.Connection) -> BaseException:
+    code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
+    if code in _PASSING:
         return StreamUnavailable(f"embedded stream: {failure}")
+    if code in _DAMAGED:
+        file = connection.execute("PRAGMA database_list").fetchone()[2]
+        return Misconfigured(f"{file}: {failure}; move it away to go on without what it holds")
     return failure
 
 

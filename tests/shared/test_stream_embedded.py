@@ -25,6 +25,9 @@ from tests.shared.test_stream import eventually, ids, some, take
 
 LIMITS = StreamLimits()
 
+#: Bytes in a page of the file.
+_PAGE = 32_768
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -186,6 +189,22 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"stream\.sqlite"):
         async with embedded_publisher(tmp_path, LIMITS):
             pass
+
+
+async def test_a_file_that_is_damaged_further_on_is_named(tmp_path: Path) -> None:
+    async with embedded_publisher(tmp_path, LIMITS) as publisher:
+        await publisher.publish("raw", some(40, size=20_000))
+    file = tmp_path / "stream.sqlite"
+    with file.open("r+b") as damaged:
+        for page in range(2, file.stat().st_size // _PAGE):
+            damaged.seek(page * _PAGE)
+            damaged.write(b"\xff" * 200)
+    with pytest.raises(Misconfigured, match=r"stream\.sqlite: .*malformed"):
+        async with embedded_subscriber(tmp_path, LIMITS, "raw", 100) as subscriber:
+            await subscriber.receive(100, 1)
+    with pytest.raises(Misconfigured, match=r"stream\.sqlite: .*malformed"):
+        async with embedded_publisher(tmp_path, LIMITS) as publisher:
+            await publisher.publish("raw", some(1))
 
 
 async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
