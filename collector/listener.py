@@ -32,7 +32,13 @@ async def listening(server: web.Server, settings: CollectorSettings) -> AsyncIte
 def tls(settings: SslSettings) -> ssl.SSLContext:
     """The server's side of TLS, from the certificate files. Raises Misconfigured."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    password = settings.key_password.get_secret_value() if settings.key_password else None
+
+    def password() -> str:
+        """Asked for where the key has one; without an answer of ours OpenSSL asks whoever sits at the terminal."""
+        if settings.key_password is None:
+            raise Misconfigured(f"collector.ssl: {settings.key_file} has a password: set collector.ssl.key_password")
+        return settings.key_password.get_secret_value()
+
     try:
         context.load_cert_chain(str(settings.certificate_file), settings.key_file, password)
     except (OSError, ssl.SSLError) as error:

@@ -413,6 +413,19 @@ def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
         tls(SslSettings(enable=True, certificate_file=tmp_path / "absent.pem", key_file=tmp_path / "key.pem"))
 
 
+def test_a_key_with_a_password_is_not_asked_for_at_the_terminal(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    locked = tmp_path / "locked.pem"
+    command = ["openssl", "rsa", "-aes128", "-passout", "pass:secret", "-in", str(key), "-out", str(locked)]
+    subprocess.run(command, check=True, capture_output=True)
+    files = {"enable": True, "certificate_file": certificate, "key_file": locked}
+    with pytest.raises(Misconfigured, match=r"locked.pem has a password: set collector.ssl.key_password"):
+        tls(SslSettings.model_validate(files))
+    with pytest.raises(Misconfigured, match="can't be used"):
+        tls(SslSettings.model_validate(files | {"key_password": "wrong"}))
+    assert tls(SslSettings.model_validate(files | {"key_password": "secret"}))
+
+
 async def test_https_with_certificate_files(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     https = {"enable": True, "port": 0, "certificate_file": certificate, "key_file": key}
