@@ -204,4 +204,4 @@ class Server(web.Server):
         super().connection_made(handler, transport)
         if self._most and len(self._connections) > self._most:
             self.metrics.cut_off += 1
-            transport.abort()
+            self._loop.call_soon(transport.abort)  # the task of aiohttp's that serves it begins with it alive

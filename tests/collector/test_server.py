@@ -1,6 +1,7 @@
 """The server over a socket: limits, slow clients, refusals, shutdown, and what every answer carries."""
 
 import asyncio
+import gc
 import gzip
 import json
 import shutil
@@ -101,6 +102,8 @@ async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
 
 async def test_more_connections_than_allowed_are_closed_at_once() -> None:
     settings = Settings.model_validate({"collector": {"port": 0}, "performance": {"max_concurrent_connections": 1}})
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
     async with collector(settings) as running:
         first, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(post(b"x"))
@@ -109,6 +112,9 @@ async def test_more_connections_than_allowed_are_closed_at_once() -> None:
         writer.write(post(b"y"))
         assert await read_answer(first)
         writer.close()
+        assert running.metrics.cut_off == 1
+    gc.collect()  # what a task died of is told when that goes
+    assert not unhandled
 
 
 @pytest.mark.parametrize(
