@@ -1,10 +1,31 @@
 """Sections beside `collector` that only the collector reads, named as in the seed product."""
 
 import re
+from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from shared.settings import Section
+
+#: What the enricher takes for a network user id.
+UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _one_line(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError("expected one line, since it goes into a header")
+    return value
+
+
+def _token(value: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", value):
+        raise ValueError("expected a name of letters, digits and -._~!#$%&'*+^`|")
+    return value
+
+
+#: What may be the value of a header, and the name of one or of a cookie; anything else would fail every request.
+HeaderText = Annotated[str, AfterValidator(_one_line)]
+Token = Annotated[str, AfterValidator(_token)]
 
 
 class EndpointSettings(Section):
@@ -30,7 +51,7 @@ class SnowplowSettings(Section):
 
 
 class CommonSettings(Section):
-    service_name: str = "evnt"
+    service_name: HeaderText = "evnt"
     """Name under which errors and traces are reported, and the `Server` header of answers."""
     user_ip_header: str | None = None
     """Header with the client's address; set, it stands for `collector.client_ip.headers`."""
@@ -42,7 +63,7 @@ class SecuritySettings(Section):
     """Don't answer `/docs` and `/openapi.json`."""
     headers: bool = True
     """Send the usual security headers (`X-Content-Type-Options`, `X-Frame-Options`, …) with every answer."""
-    trusted_hosts: tuple[str, ...] = ("*",)
+    trusted_hosts: tuple[str, ...] = Field(default=("*",), min_length=1)
     """Values of `Host` that are served, `*.example.com` with all its subdomains; others are answered 400."""
     enable_https_redirect: bool = False
     """Redirect plain HTTP to HTTPS, and send `Strict-Transport-Security`; behind a proxy see `trust_proxy_headers`."""
@@ -72,14 +93,14 @@ class ProxySettings(Section):
     """Paths of scripts for which `POST /proxy/hash` gives a proxied address whatever their host is."""
     ports: tuple[int, ...] = (80, 443)
     """Ports that the proxy may connect to."""
-    timeout_seconds: float = 10
+    timeout_seconds: float = Field(default=10, gt=0)
     """Longest wait for a proxied answer."""
-    max_bytes: int = 10_000_000
+    max_bytes: int = Field(default=10_000_000, ge=1)
     """Largest proxied answer in bytes."""
 
 
 class PerformanceSettings(Section):
-    max_concurrent_connections: int = 10_000
+    max_concurrent_connections: int = Field(default=10_000, ge=0)
     """Open connections of one worker above which new ones are closed at once; 0 sets no bound."""
     healthcheck_cache_ttl_seconds: float = 2
     """How long the answer to `GET /` is reused."""

@@ -7,14 +7,17 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from collector.sections import (
+    UUID,
     CommonSettings,
     ElasticApmSettings,
+    HeaderText,
     OpentelemetrySettings,
     PerformanceSettings,
     PrometheusSettings,
     ProxySettings,
     SecuritySettings,
     SentrySettings,
+    Token,
 )
 from shared.settings import AdminSettings, Section, SharedSettings
 
@@ -22,9 +25,9 @@ from shared.settings import AdminSettings, Section, SharedSettings
 class P3pSettings(Section):
     enabled: bool = True
     """Send the P3P header, which some old browsers want before they keep a third-party cookie."""
-    policy_ref: str = "/w3c/p3p.xml"
+    policy_ref: HeaderText = "/w3c/p3p.xml"
     """Address of the policy in that header."""
-    cp: str = "NOI DSP COR NID PSA OUR IND COM NAV STA"
+    cp: HeaderText = "NOI DSP COR NID PSA OUR IND COM NAV STA"
     """The compact policy in that header."""
 
 
@@ -40,9 +43,9 @@ class CrossDomainSettings(Section):
 class CookieSettings(Section):
     enabled: bool = True
     """Set and read the cookie with the network user id."""
-    name: str = "sp"
+    name: Token = "sp"
     """Name of the cookie."""
-    expiration_seconds: int = 31_536_000
+    expiration_seconds: int = Field(default=31_536_000, ge=0, le=10_000_000_000)
     """How long a browser keeps the cookie after the last request; the default is 365 days."""
     domains: tuple[str, ...] = ()
     """The first of these that an origin of the request equals or ends with becomes the cookie's domain."""
@@ -54,7 +57,7 @@ class CookieSettings(Section):
     """Scripts can't read the cookie."""
     same_site: Literal["None", "Lax", "Strict"] | None = "None"
     """When a browser sends the cookie along with requests from other sites; null leaves the attribute out."""
-    client_cookie_name: str | None = None
+    client_cookie_name: Token | None = None
     """Name of a second cookie with the same id that scripts can read; null: none."""
 
     @field_validator("fallback_domain")
@@ -97,9 +100,9 @@ class DoNotTrackCookieSettings(Section):
 class CookieBounceSettings(Section):
     enabled: bool = False
     """Redirect a pixel request without id once to itself, to learn whether the browser keeps cookies."""
-    name: str = "n3pc"
+    name: str = Field(default="n3pc", pattern=r"^[A-Za-z0-9._~-]+$")
     """Query parameter that marks the second request."""
-    fallback_network_userid: str = "00000000-0000-4000-A000-000000000000"
+    fallback_network_userid: HeaderText = "00000000-0000-4000-A000-000000000000"
     """Id of all visitors whose browser keeps no cookie."""
     forwarded_protocol_header: str | None = None
     """Header in which your proxy says `http` or `https`; set, the redirect is absolute and has that scheme."""
@@ -117,16 +120,16 @@ class RootResponseSettings(Section):
     """Answer `GET /` with what follows instead of the health of the collector."""
     status_code: int = Field(default=302, ge=200, le=599)
     """Status of the answer."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[Token, HeaderText] = Field(default_factory=dict)
     """Headers of the answer, sent as they are."""
     body: str = ""
     """Body of the answer."""
 
 
 class CorsSettings(Section):
-    max_age_seconds: int = 3600
+    max_age_seconds: int = Field(default=3600, ge=-1)
     """How long a browser may remember the answer to a preflight; -1 forbids it."""
-    extra_allowed_headers: tuple[str, ...] = ()
+    extra_allowed_headers: tuple[Token, ...] = ()
     """Request headers that pages may send besides `Content-Type` and `SP-Anonymous`."""
 
 
@@ -146,56 +149,56 @@ class LimitSettings(Section):
     max_payload_bytes: int = Field(default=8_388_608, ge=1)
     """A payload above this size, inflated if it came compressed, is not split but becomes a `size_violation` bad row;
     one below `max_record_bytes` is recorded whatever this says."""
-    drop_payload_bytes: int | None = None
+    drop_payload_bytes: int | None = Field(default=None, ge=0)
     """A request body above this size is answered 413, which trackers retry for ever; null: 200, and the bad row."""
-    max_request_line_bytes: int = 65_536
+    max_request_line_bytes: int = Field(default=65_536, ge=1)
     """Longest request line; longer ones are answered 400."""
-    max_header_bytes: int = 32_768
+    max_header_bytes: int = Field(default=32_768, ge=1)
     """Longest header line."""
-    max_headers: int = 128
+    max_headers: int = Field(default=128, ge=1)
     """Most headers in a request."""
 
 
 class TimeoutSettings(Section):
-    headers_seconds: float = 20
+    headers_seconds: float = Field(default=20, gt=0)
     """A client that has not sent all headers of a request after this time is cut off."""
-    body_seconds: float = 30
+    body_seconds: float = Field(default=30, gt=0)
     """A client that has not sent the body after this time is answered 408 and cut off."""
-    response_seconds: float = 30
+    response_seconds: float = Field(default=30, gt=0)
     """A request that is not answered after this time is answered 408."""
-    idle_seconds: float = 610
+    idle_seconds: float = Field(default=610, gt=0)
     """How long a connection may stay open between requests; longer than what load balancers wait."""
 
 
 class SpoolSettings(Section):
     enabled: bool = True
     """Keep events on this machine's disk while RabbitMQ takes none; not used with the embedded stream."""
-    max_bytes: int = 4_000_000_000
+    max_bytes: int = Field(default=4_000_000_000, ge=1)
     """Size of the spool in bytes, which all workers share, above which requests are answered 503."""
-    max_age_hours: float = 72
+    max_age_hours: float = Field(default=72, gt=0)
     """Requests are answered 503 when the oldest spooled event is older than this."""
 
 
 class RawSettings(Section):
     payloads_per_message: int = Field(default=200, ge=1)
     """Most payloads in one message of the raw stream; 1 feeds Snowplow's and OpenSnowcat's own enrichers."""
-    bytes_per_message: int = 1_000_000
+    bytes_per_message: int = Field(default=1_000_000, ge=1)
     """A message is closed when it has this many bytes."""
     compression: Literal["none", "gzip", "zstd"] = "none"
     """Compress messages, in the format that Snowplow's Enrich 6 reads too: a fifth of the bytes for the broker, less
     where a message has many requests. zstd takes a fifth of gzip's time."""
-    publish_timeout_ms: int = 3_000
+    publish_timeout_ms: int = Field(default=3_000, ge=1)
     """Events that the transport did not confirm after this time are spooled; browsers wait about five seconds."""
-    in_flight_max_bytes: int = 500_000_000
+    in_flight_max_bytes: int = Field(default=500_000_000, ge=1)
     """Bytes that wait for a confirm, per worker, above which requests are answered 503."""
 
 
 class ShutdownSettings(Section):
-    pre_termination_seconds: float = 0
+    pre_termination_seconds: float = Field(default=0, ge=0)
     """After SIGTERM, go on serving for this long, so that load balancers notice; behind one, 10 is a good value."""
     pre_termination_unhealthy: bool = True
     """Answer `/health` and `/ready` with 503 in that time."""
-    deadline_seconds: float = 10
+    deadline_seconds: float = Field(default=10, ge=0)
     """How long requests in flight may take to finish after that."""
 
 
@@ -221,7 +224,7 @@ class SslSettings(Section):
 class HstsSettings(Section):
     enable: bool = False
     """Send `Strict-Transport-Security` with every answer."""
-    max_age_seconds: int = 31_536_000
+    max_age_seconds: int = Field(default=31_536_000, ge=0)
     """How long browsers must use HTTPS after the last answer."""
 
 
@@ -272,8 +275,14 @@ class CollectorSettings(Section):
     bridges: BridgeSettings = BridgeSettings()
     static_dir: Path | None = None
     """Folder served below `/static/`, where `evnt scripts download` puts the tracker; null: `static` in `data_dir`."""
-    extra_headers: dict[str, str] = Field(default_factory=dict)
+    extra_headers: dict[Token, HeaderText] = Field(default_factory=dict)
     """Headers sent with every answer, for instance `Timing-Allow-Origin`."""
+
+    @model_validator(mode="after")
+    def _fallback_is_an_id(self) -> "CollectorSettings":
+        if self.validate_network_userid and not UUID.fullmatch(self.cookie_bounce.fallback_network_userid):
+            raise ValueError("expected a UUID as cookie_bounce.fallback_network_userid while others are not taken")
+        return self
 
     @field_validator("paths")
     @classmethod

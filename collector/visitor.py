@@ -7,13 +7,12 @@ from typing import Literal
 from collector import cookies
 from collector.hit import Hit
 from collector.queries import parameter
+from collector.sections import UUID
 from collector.settings import CollectorSettings, DoNotTrackCookieSettings
 from shared.identity import NewId
 
 #: Network user id of everybody who asks to be anonymous.
 NOBODY = "00000000-0000-0000-0000-000000000000"
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 #: Where an id came from; `bounced`: from the configuration, since the browser keeps no cookie.
 Source = Literal["anonymous", "query", "cookie", "bounced", "new"]
@@ -82,7 +81,7 @@ class Visitors:
 
 def valid_id(candidate: str | None) -> str | None:
     """The id if it is a UUID: anything else makes the enricher refuse the whole payload."""
-    return candidate if candidate is not None and _UUID.fullmatch(candidate) else None
+    return candidate if candidate is not None and UUID.fullmatch(candidate) else None
 
 
 def printable_id(candidate: str | None) -> str | None:

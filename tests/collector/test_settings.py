@@ -1,0 +1,44 @@
+"""What of the collector's settings is refused at the start, since no request would survive it."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from collector.settings import Settings
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"cookie": {"name": ""}},
+        {"cookie": {"name": "a;b"}},
+        {"cookie": {"name": "a\n"}},
+        {"cookie": {"client_cookie_name": "a b"}},
+        {"cookie": {"expiration_seconds": 10**12}},
+        {"cookie_bounce": {"name": "a&b"}},
+        {"cookie_bounce": {"fallback_network_userid": "nobody"}},
+        {"cookie_bounce": {"fallback_network_userid": "a\nb"}, "validate_network_userid": False},
+        {"p3p": {"policy_ref": "a\nb"}},
+        {"extra_headers": {"X A": "b"}},
+        {"extra_headers": {"X-A": "b\r\nX-B: c"}},
+        {"root_response": {"headers": {"X-A": "b\n"}}},
+        {"cors": {"extra_allowed_headers": ["X-A\n"]}},
+        {"cors": {"max_age_seconds": -2}},
+        {"timeouts": {"headers_seconds": 0}},
+        {"timeouts": {"response_seconds": 0}},
+        {"limits": {"max_headers": 0}},
+        {"limits": {"drop_payload_bytes": -1}},
+        {"raw": {"in_flight_max_bytes": 0}},
+        {"spool": {"max_bytes": 0}},
+        {"hsts": {"max_age_seconds": -1}},
+    ],
+)
+def test_what_would_fail_every_request_is_refused(section: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"collector": section})
+
+
+def test_any_text_stands_for_who_keeps_no_cookie_where_any_is_an_id() -> None:
+    section = {"validate_network_userid": False, "cookie_bounce": {"fallback_network_userid": "nobody"}}
+    assert Settings.model_validate({"collector": section}).collector.cookie_bounce.fallback_network_userid == "nobody"
