@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from shared.jawn import words
+from shared.jawn import EXHAUSTED, complaint, words
 
 #: Digits of an integer that is read as one; Python refuses to read very long ones, and only their text is needed.
 _LONGEST_INTEGER = 4_000
@@ -53,8 +53,14 @@ def parse(text: str) -> Any:
         raise NotJson(words(text, error, _WORTH_WORDS)) from error
     except RecursionError as error:
         raise TooDeep(str(error)) from error
-    except ValueError as error:
-        raise NotJson(str(error)) from error
+    except ValueError as error:  # a constant that is not JSON
+        raise NotJson(_near(text) or str(error)) from error
+
+
+def _near(text: str) -> str | None:
+    """What the Scala collectors' parser says, where it says so near the beginning."""
+    found = complaint(text[:_WORTH_WORDS])
+    return None if found == EXHAUSTED and len(text) > _WORTH_WORDS else found
 
 
 def set_aside(text: str) -> tuple[str, dict[str, str]]:

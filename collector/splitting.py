@@ -14,6 +14,8 @@ _LARGEST_SIZE = 2**30
 
 _TOO_LARGE_AROUND = 'cannot split this POST request because event without "data" field is still too big'
 
+_COMPLAINTS = {"INVALID_IGLUURI": "Invalid Iglu URI", "INVALID_SCHEMAVER": "Invalid schema version"}
+
 #: Bytes that an event costs in its array beside its own: the comma.
 _JOIN = 1
 
@@ -115,13 +117,19 @@ def _envelope(body: str | None) -> tuple[str, str, dict[str, str]]:
 
 
 def _not_self_describing(document: object) -> str | None:
-    if not isinstance(document, dict) or not isinstance(schema := document.get("schema"), str):
-        return "no schema, code: INVALID_DATA_PAYLOAD"
+    """In the words of the decoder that the Scala collectors use."""
+    if not isinstance(document, dict):
+        return "JsonObject"
+    if "schema" not in document:
+        return "schema key is not available"
+    schema = document["schema"]
+    if not isinstance(schema, str):
+        return "String"
     try:
         SchemaKey.parse(schema)
     except InvalidIgluUri as error:
-        return f"Invalid Iglu URI: {schema}, code: {error.code}"
-    return None if "data" in document else "no data, code: INVALID_DATA_PAYLOAD"
+        return f"{_COMPLAINTS[error.code]}: {schema}, code: {error.code}"
+    return None if "data" in document else "data key is not available"
 
 
 def _with_events(payload: CollectorPayload, schema: str, events: list[str]) -> CollectorPayload:

@@ -10,7 +10,7 @@ from json import JSONDecodeError
 from typing import Literal, NoReturn
 
 _CONTEXT = 6
-_EXHAUSTED = "exhausted input"
+EXHAUSTED = "exhausted input"
 #: Characters behind a fault that may have a say in what is said of it.
 _BEHIND = 1_000
 _SPACES = " \t\r\n"
@@ -33,7 +33,7 @@ def complaint(text: str) -> str | None:
     try:
         _Scanner(_units(text) if _BEYOND_16_BITS.search(text) else text).run()
     except IndexError:
-        return _EXHAUSTED
+        return EXHAUSTED
     except _Offence as offence:
         return str(offence).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return None
@@ -43,12 +43,12 @@ def words(text: str, error: JSONDecodeError, farthest: int) -> str:
     """Jawn's message about what Python's parser refused; Python's own where the fault lies farther than so many
     characters, since looking for it once more is slow."""
     if error.msg.startswith("Unterminated string"):
-        return _EXHAUSTED
+        return EXHAUSTED
     if error.pos > farthest:
         return str(error)
     near = text[: error.pos + _BEHIND]
     found = complaint(near)
-    if found == _EXHAUSTED and len(near) < len(text):
+    if found == EXHAUSTED and len(near) < len(text):
         found = complaint(text)
     return found or str(error)
 

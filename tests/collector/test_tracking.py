@@ -326,11 +326,23 @@ def test_a_large_batch_is_split_with_every_event_once_and_every_number_as_it_was
         ("x" * 3_000, "not json expected json value got 'xxxxxx...' (line 1, column 1)"),
         ('{"data":"' + "x" * 3_000, "not json exhausted input"),
         ("[" + "1," * 20_000 + "x]", "not json Expecting value: line 1 column 40002"),
-        ('{"data":[' + "1," * 2_000 + "1]}", "not self-describing no schema, code: INVALID_DATA_PAYLOAD"),
+        ('{"data":[' + "1," * 2_000 + "1]}", "not self-describing schema key is not available"),
+        ("[" + "1," * 2_000 + "1]", "not self-describing JsonObject"),
+        ('{"schema":5,"data":[' + "1," * 2_000 + "1]}", "not self-describing String"),
+        ('{"schema":"iglu:a/b/jsonschema/1-0-0","x":[' + "1," * 2_000 + "1]}", "data key is not available"),
+        (
+            '{"schema":"iglu:a/b/jsonschema/0-0-0","data":[' + "1," * 2_000 + "1]}",
+            "Invalid schema version: iglu:a/b/jsonschema/0-0-0, code: INVALID_SCHEMAVER",
+        ),
         ('{"schema":"s","data":[' + "1," * 2_000 + "1]}", "Invalid Iglu URI: s, code: INVALID_IGLUURI"),
         ('{"schema":"iglu:a/b/jsonschema/1-0-0","data":"' + "x" * 3_000 + '"}', "do not contain a data array"),
         ("[" * 200_000, "not json"),
-        ('{"schema":"iglu:a/b/jsonschema/1-0-0","data":[NaN,' + "1," * 2_000 + "1]}", "NaN is not JSON"),
+        (
+            '{"schema":"iglu:a/b/jsonschema/1-0-0","data":[NaN,' + "1," * 2_000 + "1]}",
+            "not json expected json value got 'NaN,1,...' (line 1, column 47)",
+        ),
+        ("[-Infinity," + "1," * 2_000 + "1]", "not json expected digit got '-Infin...' (line 1, column 2)"),
+        ("[" + "1," * 10_000 + "NaN]", "NaN is not JSON"),
     ],
 )
 def test_what_can_not_be_split_is_one_bad_row_and_still_a_200(body: str, words: str) -> None:
