@@ -11,6 +11,8 @@ from shared.version import VERSION
 
 _TEXT = {"description": "text", "content": {"text/plain": {}}}
 _PIXEL = {"description": "a transparent pixel, once the event is durable", "content": {"image/gif": {}}}
+_JSON = {"description": "JSON", "content": {"application/json": {}}}
+_REFUSED = {"description": "the call can't be read"}
 _BUSY = {"description": "nothing can be made durable now; try again after `Retry-After` seconds"}
 _PAYLOAD = {"content": {"application/json": {"schema": {"type": "object"}}}}
 
@@ -38,9 +40,19 @@ def openapi(settings: Settings) -> dict[str, Any]:
             "parameters": _parameters("name"),
             "get": _operation("Record a click and send it on to `u`", {"302": {"description": "the target"}}),
         }
+    if settings.collector.bridges.analytics_js:
+        call = _operation(
+            "Take a call of analytics.js", {"200": _JSON, "400": _REFUSED, "503": _BUSY}, requestBody=_PAYLOAD
+        )
+        paths["/com.segment/v1/{call}"] = {"parameters": _parameters("call"), "post": call}
+    if settings.collector.bridges.amplitude:
+        answers = {"200": _JSON, "400": _JSON, "403": _JSON, "413": _JSON, "503": _BUSY}
+        events = _operation("Take events of Amplitude's libraries", answers, requestBody=_PAYLOAD)
+        paths |= {f"/com.amplitude/2/{name}": {"post": events} for name in ("httpapi", "batch")}
     if settings.proxy.domains:
         proxy = endpoints.proxy_endpoint.rstrip("/")
-        paths[f"{proxy}/hash"] = {"post": _operation("Proxied address of a script", {"200": _TEXT})}
+        answers = {"200": _JSON, "422": _JSON}
+        paths[f"{proxy}/hash"] = {"post": _operation("Proxied address of a script", answers, requestBody=_PAYLOAD)}
         paths[f"{proxy}/route/{{scheme}}/{{host}}/{{path}}"] = {
             "parameters": _parameters("scheme", "host", "path"),
             "get": _operation("Fetch a script of a listed host", {"200": {"description": "the script"}}),
