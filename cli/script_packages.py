@@ -25,6 +25,9 @@ _TIMEOUT_S = 300
 #: Name of the marker file that says which version lies in a folder.
 _MARKER = "VERSION_"
 
+#: What the collector takes for a compressed twin of a file.
+_TWINS = {".gz", ".br"}
+
 #: File name → contents.
 Files = Mapping[str, bytes]
 
@@ -139,7 +142,10 @@ def write(folder: Path, files: Files, version: str) -> list[Path]:
 
 
 def _write(path: Path, data: bytes) -> Iterator[Path]:
-    for suffix, contents in {"": data, **_twins(data)}.items():
+    twins = _twins(data)
+    for suffix in _TWINS - twins.keys():  # the collector would go on sending what an earlier download left
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for suffix, contents in {"": data, **twins}.items():
         file = path.with_name(path.name + suffix)
         fresh = file.with_name(f".{file.name}.part")
         fresh.write_bytes(contents)

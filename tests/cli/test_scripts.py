@@ -8,6 +8,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ def test_leaves_a_version_that_is_there_unless_forced(tmp_path: Path, npm: Path)
     assert (tmp_path / "static" / "sp.js").read_bytes() == b"changed"
     assert run(tmp_path / "static", npm, "--force").exit_code == 0
     assert (tmp_path / "static" / "sp.js").read_bytes() == SP
+
+
+def test_no_twin_of_an_earlier_version_stays_beside_a_new_one(tmp_path: Path, npm: Path) -> None:
+    folder = tmp_path / "static"
+    run(folder, npm)
+    (folder / "sp.js.br").write_bytes(b"of a time when Brotli was installed")
+    assert run(folder, npm, "--force").exit_code == 0
+    assert (folder / "sp.js.br").exists() == bool(find_spec("brotli"))
 
 
 @pytest.mark.parametrize("options", [("--plugin", "no-such"), ("--npm", "/no/such/npm"), ("--cdn", "file:///etc")])
