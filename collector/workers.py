@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from shared.process import EXIT_MISCONFIGURED, port_taken
+from shared.process import EXIT_MISCONFIGURED, Misconfigured, port_taken
 from shared.telemetry import logger
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -21,7 +21,7 @@ _PAUSE_S = 1.0
 
 
 def check_port(host: str, port: int) -> None:
-    """Somebody else's socket would not stop one that shares its port. Raises Misconfigured when it is taken."""
+    """Somebody else's socket would not stop one that shares its port. Raises Misconfigured when it can't be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,7 +30,7 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise port_taken(host, port, "collector.port") from error
-            raise
+            raise Misconfigured(f"can't listen on {host}:{port} (collector.port): {error.strerror}") from error
 
 
 class Workers:

@@ -163,6 +163,11 @@ def test_a_taken_port_and_a_bad_setting_end_it_with_words(tmp_path: Path) -> Non
             code, words = fails({"EVNT_COLLECTOR__WORKERS": workers}, port=port, data_dir=tmp_path)
             assert code == 78
             assert words.startswith(f"port {port} on 127.0.0.1 is taken")
+    for workers in ("1", "2"):
+        elsewhere = {"EVNT_COLLECTOR__WORKERS": workers, "EVNT_COLLECTOR__HOST": "203.0.113.1"}
+        code, words = fails(elsewhere, port=port, data_dir=tmp_path)
+        assert code == 78
+        assert words.startswith(f"can't listen on 203.0.113.1:{port} (collector.port)")
     code, words = fails({"EVNT_COLLECTOR__COOKIE__FALLBACK_DOMAIN": "a.b,c.d"}, port=port, data_dir=tmp_path)
     assert code == 78
     assert words.startswith("configuration: collector.cookie.fallback_domain: contains invalid character ','")
