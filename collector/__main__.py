@@ -115,8 +115,14 @@ async def _durable(settings: Settings, metrics: Metrics, fate: Fate) -> AsyncIte
     timeout_s = settings.collector.raw.publish_timeout_ms / 1000
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(open_publisher(_impatient(settings) if spooled else settings))
-        spool = await stack.enter_async_context(_spool(settings, metrics, publisher, fate)) if spooled else None
-        yield SpoolingPublisher(publisher, spool, timeout_s, notice)
+        spool = None
+        if spooled or _spool_folder(settings).exists():  # what is left of a time with a spool goes on too
+            spool = await stack.enter_async_context(_spool(settings, metrics, publisher, fate))
+        yield SpoolingPublisher(publisher, spool if spooled else None, timeout_s, notice)
+
+
+def _spool_folder(settings: Settings) -> Path:
+    return settings.data_dir / "spool"
 
 
 def _impatient(settings: Settings) -> Settings:
@@ -127,7 +133,7 @@ def _impatient(settings: Settings) -> Settings:
 
 @asynccontextmanager
 async def _spool(settings: Settings, metrics: Metrics, target: Publisher, fate: Fate) -> AsyncIterator[Spool]:
-    folder = settings.data_dir / "spool"
+    folder = _spool_folder(settings)
     bounds = settings.collector.spool
     limits = spool_limits(bounds, settings.ingest.limits)
     async with (

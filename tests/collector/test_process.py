@@ -111,6 +111,20 @@ def test_it_waits_for_a_broker_as_long_as_it_is_told_and_says_why_it_spools(tmp_
     assert any("stream.away" in line and "reason=" in line and "spool=True" in line for line in lines)
 
 
+def test_what_a_spool_holds_goes_on_when_there_is_none_any_more(tmp_path: Path) -> None:
+    port = free_port()
+    away = {"EVNT_INGEST__MODE": "rabbitmq", "EVNT_INGEST__RABBITMQ__PORT": "1"}
+    with process(away, port=port, data_dir=tmp_path) as running:
+        assert track(port, "spooled") == 200
+        running.terminate()
+        assert running.wait(20) == 0
+    with process({"EVNT_COLLECTOR__SPOOL__ENABLED": "false"}, port=port, data_dir=tmp_path) as running:
+        until(lambda: asyncio.run(spooled(tmp_path)) == 0)
+        running.terminate()
+        assert running.wait(20) == 0
+    assert asyncio.run(embedded_marks(tmp_path / "stream")) == ["spooled"]
+
+
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     port = free_port()
     with process({"EVNT_COLLECTOR__WORKERS": "2"}, port=port, data_dir=tmp_path) as running:
