@@ -84,10 +84,12 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
             compiled=len(compiled()),
         )
         await fate.stopped(stopping)
-        state.terminating = True
-        pause_s = settings.collector.shutdown.pre_termination_seconds if stopping.is_set() else 0
+        ending = settings.collector.shutdown
+        state.terminating = ending.pre_termination_unhealthy
+        pause_s = ending.pre_termination_seconds if stopping.is_set() else 0
         log.info("collector.stopping", pre_termination_s=pause_s)
         await asyncio.sleep(pause_s)
+        state.terminating = True
     log.info("collector.stopped")
     fate.judge()
 

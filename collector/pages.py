@@ -49,8 +49,7 @@ class Pages:
 
     async def health(self, _request: web.Request) -> web.Response:
         """Whether this process is alive; load balancers may be told beforehand that it will not be for long."""
-        unhealthy = self._state.terminating and self._settings.collector.shutdown.pre_termination_unhealthy
-        return text(503, "Service Unavailable") if unhealthy else text(200, "ok")
+        return text(503, "Service Unavailable") if self._state.terminating else text(200, "ok")
 
     async def sink_health(self, _request: web.Request) -> web.Response:
         """Whether events can be made durable now."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class State:
-    """trouble: why nothing can be made durable now; None while it can. terminating: SIGTERM has come."""
+    """trouble: why nothing can be made durable now; None while it can. terminating: it ends, and load balancers
+    are to notice."""
 
     trouble: Callable[[], str | None]
     terminating: bool = False

@@ -150,6 +150,17 @@ def test_pre_termination_serves_on_and_says_that_it_ends(tmp_path: Path) -> None
     assert asyncio.run(embedded_marks(tmp_path / "stream")) == ["late"]
 
 
+def test_pre_termination_says_nothing_where_it_is_not_to(tmp_path: Path) -> None:
+    port = free_port()
+    variables = {"PRE_TERMINATION_SECONDS": "2", "PRE_TERMINATION_UNHEALTHY": "false"}
+    named = {f"EVNT_COLLECTOR__SHUTDOWN__{name}": value for name, value in variables.items()}
+    with process(named, port=port, data_dir=tmp_path) as running:
+        running.terminate()
+        time.sleep(0.5)
+        assert (get(port, "/health"), get(port, "/ready"), track(port, "late")) == (200, 200, 200)
+        assert running.wait(20) == 0
+
+
 def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
     port = free_port()
     answered: list[str] = []
