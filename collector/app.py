@@ -37,12 +37,13 @@ def application(
     bridged.update(route.handler for route in app.router.add_routes(bridges))
     cors: Any = aiohttp_cors
     config = cors.setup(app, defaults=origins.resource_options())
-    for route in app.router.add_routes(features):
-        config.add(route)
+    readable = {config.add(route).handler for route in app.router.add_routes(features)}
     app.router.add_route("OPTIONS", "/{any:.*}", _preflight)
     app.router.add_route("*", "/{any:.*}", _not_found)
 
-    async def finish(_request: web.Request, response: web.StreamResponse) -> None:
+    async def finish(request: web.Request, response: web.StreamResponse) -> None:
+        if request.match_info.handler in readable:  # caches between us and browsers must not mix up whose answer it is
+            response.headers["Vary"] = ", ".join(filter(None, (response.headers.get("Vary"), "Origin")))
         for name, value in headers:
             response.headers[name] = value
         correlation = request_id.get()

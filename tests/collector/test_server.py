@@ -351,6 +351,7 @@ async def test_docs_and_static_files_by_setting(tmp_path: Path) -> None:
     async with collector(settings) as running:
         status, headers, body = await get(running, "/static/sp.js")
         assert (status, body, headers["Content-Encoding"]) == (200, b"plain", "gzip")
+        assert headers["Vary"] == "Accept-Encoding, Origin"
         answer = await exchange(running.port, b"GET /static/../secret HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer
         assert answer.status == 404
@@ -386,7 +387,7 @@ async def test_files_are_counted_as_they_were_answered_and_read_by_every_page(tm
     (tmp_path / "sp.js").write_text("plain")
     async with collector(plain(static_dir=tmp_path)) as running:
         status, headers, body = await get(running, "/static/sp.js", headers={"Origin": "https://shop.example.com"})
-        assert (status, body, headers["Vary"]) == (200, b"plain", "Accept-Encoding")
+        assert (status, body, headers["Vary"]) == (200, b"plain", "Accept-Encoding, Origin")
         assert headers["Access-Control-Allow-Origin"] == "https://shop.example.com"
         known = {"If-None-Match": headers["Etag"]}
         assert (await get(running, "/static/sp.js", headers=known))[0] == 304
@@ -413,7 +414,7 @@ async def test_larger_texts_are_compressed_as_the_client_wishes(accepts: str, co
         answer = await exchange(running.port, data)
         assert answer
         assert answer.headers.get("content-encoding") == coding
-        assert answer.headers["vary"] == "Accept-Encoding"
+        assert answer.headers["vary"] == "Accept-Encoding, Origin"
         assert _inflated(answer.body, coding).startswith(b"<!doctype html>")
 
 
