@@ -120,7 +120,9 @@ class Proxy:
             raise NotProxied(403, "Proxy target not allowed")
 
     def _base(self, request: web.Request) -> str:
-        forwarded = request.headers.get("X-Forwarded-Proto", "").lower() if self._trusts_proxy else ""
+        # of several proxies the first met the client
+        said = request.headers.get("X-Forwarded-Proto", "") if self._trusts_proxy else ""
+        forwarded = said.partition(",")[0].strip().lower()
         scheme = forwarded if forwarded in ("http", "https") else request.scheme
         return f"{scheme}://{request.host}"
 

@@ -86,6 +86,18 @@ async def test_a_listed_script_is_passed_on_without_cookies() -> None:
         assert upstream.seen == ["/a.js?v=1 None"]
 
 
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("https, http", "https"), ("HTTPS", "https"), ("ftp", "http"), ("", "http")]
+)
+async def test_the_address_has_the_scheme_by_which_the_client_came(said: str, scheme: str) -> None:
+    async with proxied() as (running, upstream), aiohttp.ClientSession() as session:
+        document = {"url": f"http://localhost:{upstream.port}/a.js"}
+        async with session.post(
+            f"{running.url}/proxy/hash", json=document, headers={"X-Forwarded-Proto": said}
+        ) as hashed:
+            assert (await hashed.json()).startswith(f"{scheme}://127.0.0.1")
+
+
 async def test_redirects_are_not_followed_and_large_or_slow_answers_not_waited_for() -> None:
     async with proxied() as (running, upstream):
         host = f"localhost:{upstream.port}"
