@@ -44,7 +44,10 @@ class Workers:
         self._count = count
 
     def run(self) -> int:
-        """Until SIGTERM or SIGINT, or a worker finds that it can't be used (78); the exit code of the whole."""
+        """Until SIGTERM or SIGINT, or a worker finds that it can't be used (78).
+
+        The exit code of the whole: 78, or 1 when a worker did not end as it should.
+        """
         for stopping in _SIGNALS:
             signal.signal(stopping, self._stop)
         for number in range(self._count):
@@ -60,6 +63,8 @@ class Workers:
             elif not self._stopping:
                 time.sleep(max(0.0, self._started[number] + _PAUSE_S - time.monotonic()))
                 self._start(number)
+            elif left:
+                code = code or 1
         return code
 
     def _start(self, number: int) -> None:

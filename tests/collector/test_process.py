@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from shared.stream.contract import Subscriber
 from tests.broker import VHOSTS, Node
 from tests.collector.processes import fails, process
 from tests.ports import free_port
+from tests.vectors import ROOT
 
 
 def track(port: int, mark: str) -> int | None:
@@ -84,6 +87,29 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
         assert running.wait(20) == 0
         assert all(not Path(f"/proc/{child}").exists() for child in first)
     assert set(answered) <= set(asyncio.run(embedded_marks(tmp_path / "stream")))
+
+
+@pytest.mark.parametrize(("at_the_end", "code"), [("sys.exit(0)", 0), ("sys.exit(3)", 1), ("os.abort()", 1)])
+def test_a_worker_that_fails_at_the_end_fails_the_whole(at_the_end: str, code: int) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from collector.workers import Workers\n"
+        "def work(number):\n"
+        f"    signal.signal(signal.SIGTERM, lambda *_: {at_the_end})\n"
+        "    os.write(1, b'up\\n')\n"
+        "    while True:\n"
+        "        signal.pause()\n"
+        "sys.exit(Workers(2, work).run())\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout
+        assert [running.stdout.readline(), running.stdout.readline()] == ["up\n", "up\n"]
+        running.terminate()
+        assert running.wait(20) == code
+    finally:
+        running.kill()
+        running.communicate()
 
 
 def test_half_a_head_that_comes_with_the_connection_is_cut_off() -> None:
