@@ -1,7 +1,9 @@
 // What a script of the javascript_script enrichment finds around it: the event with Snowplow's getters and setters,
-// and names of Java that say why they are missing. Read once per engine; `columns` is an array of column names.
-(function (columns) {
+// and names of Java that say why they are missing. Read once per engine, before the script: what that defines wins.
+// `columns` is an array of column names, `params` the configuration's.
+(function (columns, params) {
   "use strict";
+  var parse = JSON.parse, stringify = JSON.stringify;
 
   function isSelfDescribing(json) {
     return json !== null && typeof json === "object" && typeof json.schema === "string" &&
@@ -11,7 +13,7 @@
   function checked(column, value) {
     if (value === null || value === undefined) { return null; }
     var json;
-    try { json = JSON.parse(value); } catch (error) { json = null; }
+    try { json = parse(value); } catch (error) { json = null; }
     var inner = column === "unstruct_event"
       ? isSelfDescribing(json) && isSelfDescribing(json.data)
       : isSelfDescribing(json) && Array.isArray(json.data) && json.data.every(isSelfDescribing);
@@ -21,7 +23,7 @@
 
   function Event(values) {
     this.values = values;
-    this.changed = {};
+    this.changed = Object.create(null);
     this.dropped = false;
     this.erased = false;
   }
@@ -56,21 +58,21 @@
   globalThis.Java = { type: function (name) { return missing(name)(); } };
   globalThis.print = function () {};
 
-  return function (text, params) {
-    var input = JSON.parse(text);
+  return function (text) {
+    var input = parse(text);
     var event = new Event(input.event);
-    var output = {};
+    // Without a prototype, so that no script's `toJSON` can speak for it.
+    var output = Object.create(null);
     try {
-      var result = process(event, params, input.headers);
-      output.result = result === undefined ? null : result;
-      JSON.stringify(output);
+      // The JSON of what came back; a function has none, like undefined.
+      output.result = stringify(process(event, params, input.headers));
     } catch (error) {
       // QuickJS throws null where memory ends.
-      output = { error: error === null ? "out of memory" : String(error) };
+      output.error = error === null ? "out of memory" : String(error);
     }
     output.changed = event.changed;
     output.dropped = event.dropped;
     output.erased = event.erased;
-    return JSON.stringify(output);
+    return stringify(output);
   };
 })

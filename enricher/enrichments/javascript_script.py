@@ -79,17 +79,14 @@ class Engine:
         context = quickjs.Context()
         context.set_memory_limit(self._memory)
         context.set_time_limit(max(1.0, self._seconds))
+        columns = json.dumps([field.name for field in FIELDS])
+        self._run = context.eval(f"({_BRIDGE.read_text(encoding='utf-8')})({columns}, {self._params})")
         try:
             context.eval(self._script)
-        except quickjs.JSException as error:
+        except (quickjs.JSException, quickjs.StackOverflow) as error:
             raise EnrichmentRefused(f"Error compiling JavaScript function: [{_said(error)}]") from error
         if context.eval("typeof process") != "function":
             raise EnrichmentRefused("Error compiling JavaScript function: [it defines no function `process`]")
-        columns = json.dumps([field.name for field in FIELDS])
-        self._run = context.eval(
-            f"(function () {{ var run = ({_BRIDGE.read_text(encoding='utf-8')})({columns}), params = {self._params};"
-            " return function (text) { return run(text, params); }; })()"
-        )
         context.set_time_limit(self._seconds)
         self._context = context
 
@@ -147,7 +144,7 @@ def read(draft: Draft, output: Mapping[str, Any]) -> Patch:
     if "error" in output:
         failures.append(_execution(output["error"]))
     else:
-        outcome = results(output["result"])
+        outcome = results(output.get("result"))
         if isinstance(outcome, Failure):
             failures.append(outcome)
         else:
@@ -155,12 +152,12 @@ def read(draft: Draft, output: Mapping[str, Any]) -> Patch:
     fields: dict[str, str] = {}
     replaced: dict[str, Any] = {}
     for column, value in output["changed"].items():
-        if column in _JSON:
-            replaced[column] = json.loads(value) if value else None
-            continue
         try:
-            fields[column] = written(column, value)
-        except ValueError as error:
+            if column in _JSON:
+                replaced[column] = json.loads(value) if value else None
+            else:
+                fields[column] = written(column, value)
+        except (ValueError, RecursionError) as error:
             failures.append(_execution(str(error)))
     return Patch(
         fields,
@@ -182,8 +179,14 @@ def _entities(replaced: Any) -> list[Entity]:
     return [Entity(one["schema"], one["data"]) for one in replaced["data"]] if replaced else []
 
 
-def results(result: Any) -> list[Entity] | Failure:
-    """The entities that a script returned; null is none."""
+def results(text: str | None) -> list[Entity] | Failure:
+    """The entities in the JSON that a script returned; null is none, and so is what has no JSON."""
+    if text is None:
+        return []
+    try:
+        result = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Failure(f"Could not parse output JSON of Javascript function. Error: [{error}]")
     if result is None:
         return []
     if not isinstance(result, list):

@@ -245,7 +245,13 @@ def test_globals_stay_from_event_to_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"), [("var x = 1", "it defines no function"), ("while (true) {}", "interrupted")]
+    ("source", "said"),
+    [
+        ("var x = 1", "it defines no function"),
+        ("while (true) {}", "interrupted"),
+        ("function f() { return f() + 1 } f()", "call stack"),
+        ("var Url = Java.type('java.net.URL')", "Java class java.net.URL is not available"),
+    ],
 )
 def test_a_script_that_cannot_be_used_is_refused(source: str, said: str) -> None:
     with pytest.raises(EnrichmentRefused, match=said):
@@ -261,3 +267,28 @@ def test_what_is_no_script_is_refused(text: str, said: str) -> None:
 def test_java_is_refused_by_name() -> None:
     patch = javascript_script.enrich(draft(), script("function process(e) { Java.type('java.util.Date') }"))
     assert "Java class java.util.Date is not available" in failure(patch)
+
+
+def test_what_a_script_defines_is_its_own() -> None:
+    source = """
+        var org = {acme: 'x'}, print = function (text) { return text }; print('top');
+        JSON.stringify = JSON.parse = function () { return 'mine' };
+        Object.prototype.toJSON = function () { return 'mine' };
+        function process(e) { e.setApp_id(print(org.acme)) }
+    """
+    assert javascript_script.enrich(draft(), script(source)) == Patch({"app_id": "x"}, [], [])
+
+
+@pytest.mark.parametrize("returned", ["function () {}", "undefined", "null", "Symbol('x')"])
+def test_what_has_no_json_is_no_result(returned: str) -> None:
+    assert javascript_script.enrich(draft(), script(f"function process(e) {{ return {returned} }}")) == Patch({}, [], [])
+
+
+def test_what_is_nested_too_deep_to_read_is_a_failure() -> None:
+    deep = "var a = []; for (var i = 0; i < 3000; i++) { a = [a] }"
+    patch = javascript_script.enrich(draft(), script(f"function process(e) {{ {deep} return a }}"))
+    assert "Could not parse output JSON of Javascript function. Error: [" in failure(patch)
+    entity = "{schema: 'iglu:com.acme/x/jsonschema/1-0-0', data: a}"
+    change = f"e.setContexts(JSON.stringify({{schema: 'iglu:a/b/jsonschema/1-0-0', data: [{entity}]}}))"
+    patch = javascript_script.enrich(draft(), script(f"function process(e) {{ {deep} {change} }}"))
+    assert "recursion" in failure(patch)
