@@ -5,6 +5,7 @@ set columns (`event["app_id"] = "shop"`) and end the event (`event.drop()`). It 
 trusted with everything the process can do, but not with its time.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from enricher import jsontext
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Entity, Failure, Patch, Resources
 from enricher.enrichments.parts.budget import Budget, OverBudget
 from enricher.enrichments.parts.columns import typed, written
@@ -132,7 +134,15 @@ def _entity(one: Any) -> Entity:
         SchemaKey.parse(str(one["schema"]))
     except InvalidIgluUri as error:
         raise ValueError(str(error)) from error
-    return Entity(one["schema"], one["data"])
+    return Entity(str(one["schema"]), _copied(one["data"]))
+
+
+def _copied(data: Any) -> Any:
+    """As JSON holds it, and no longer the function's, which may change it for the next event: events are written later.
+
+    Raises what the encoder raises for what is no JSON.
+    """
+    return json.loads(jsontext.render(data))
 
 
 def assets(config: Config) -> tuple[Asset, ...]:
@@ -155,7 +165,7 @@ def load(path: Path, name: str) -> Function:
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - this is what it is for
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EnrichmentRefused(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
     finally:
         sys.dont_write_bytecode = keep
@@ -194,7 +204,9 @@ def run(draft: Draft, function: Function, budget: Budget, tally: Tally) -> Patch
     except OverBudget as error:
         tally.over_budget += 1
         patch = Patch(failures=(Failure(str(error)),))
-    except Exception as error:  # noqa: BLE001 - the operator's code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the operator's code may raise anything, and leave with sys.exit
         patch = Patch(failures=(Failure(f"Error during execution: {type(error).__name__}: {error}"),))
     tally.failures += bool(patch.failures)
     tally.dropped += patch.drop

@@ -1,13 +1,18 @@
 """Columns as scripts see and set them: numbers where the column is one, texts elsewhere."""
 
 import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from enricher.enrichments.parts.text import tsv_safe
 from shared.event import FIELDS, INDEX, Kind
 
 _KINDS: dict[str, Kind] = {field.name: field.kind for field in FIELDS}
-_INT = re.compile(r"[+-]?\d+", re.ASCII)
+_INT = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_LARGEST = 2**31 - 1
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -30,12 +35,39 @@ def written(column: str, value: Any) -> str:
     kind = _KINDS[column]
     if kind == "bool":
         return _bool(column, value)
+    if kind == "json":
+        raise ValueError(f"{column}: entities can't be set as a text")
     text = _text(column, value)
-    if kind == "int" and not _INT.fullmatch(text):
-        raise ValueError(f"{column}: {text} is not an integer")
-    if kind in ("decimal", "float") and not _DECIMAL.fullmatch(text):
-        raise ValueError(f"{column}: {text} is not a number")
+    if kind == "timestamp":
+        return _moment(column, text)
+    fits, expected = _RULES.get(column) or _RULES.get(kind, _ANYTHING)
+    if not fits(text):
+        raise ValueError(f"{column}: {text} is not {expected}")
     return text
+
+
+def _is_integer(text: str) -> bool:
+    return bool(_INT.fullmatch(text)) and -_LARGEST - 1 <= int(text) <= _LARGEST
+
+
+#: Kind of a column, or a single column → what its texts must be. Session ids are the tracker's to choose.
+_RULES: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "int": (_is_integer, "an integer of 32 bits"),
+    "decimal": (_DECIMAL.fullmatch, "a number"),
+    "float": (_DECIMAL.fullmatch, "a number"),
+    "event_id": (_UUID.fullmatch, "a UUID"),
+}
+_ANYTHING: tuple[Callable[[str], Any], str] = (lambda _: True, "")
+
+
+def _moment(column: str, text: str) -> str:
+    """`yyyy-MM-dd HH:mm:ss.SSS` in UTC of any way to write a time that ISO 8601 knows."""
+    try:
+        moment = datetime.fromisoformat(text)
+        at = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{column}: {text} is not a time") from error
+    return at.isoformat(" ", "milliseconds")
 
 
 def _bool(column: str, value: Any) -> str:
@@ -49,6 +81,6 @@ def _text(column: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | int | float | Decimal):
         return tsv_safe(str(value))
     raise ValueError(f"{column}: a column holds a text or a number, not {type(value).__name__}")

@@ -65,7 +65,7 @@ def test_a_function_sees_the_event(tmp_path: Path) -> None:
         1,
         {"a": [1]},
         CONTEXT["schema"],
-        [("X-A", "1")],
+        [["X-A", "1"]],
         "pv",
         True,
     ]
@@ -95,12 +95,52 @@ def test_a_function_sets_columns_and_drops(tmp_path: Path) -> None:
         ("return [{'schema': 'iglu:x', 'data': {}}]", "INVALID_IGLUURI"),
         ("event['no_such'] = 1", "there is no column no_such"),
         ("event['br_viewwidth'] = 'wide'", "br_viewwidth: wide is not an integer"),
+        ("event['br_viewwidth'] = 2 ** 31", "br_viewwidth: 2147483648 is not an integer of 32 bits"),
+        ("event['true_tstamp'] = 'yesterday'", "true_tstamp: yesterday is not a time"),
+        ("event['event_id'] = 'one'", "event_id: one is not a UUID"),
+        ("event['contexts'] = '{}'", "contexts: entities can't be set as a text"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise BaseException('all')", "BaseException: all"),
+        ("return [{'schema': 'iglu:com.acme/x/jsonschema/1-0-0', 'data': {'a': object()}}]", "TypeError: "),
+        ("return [{'schema': 'iglu:com.acme/x/jsonschema/1-0-0', 'data': {None: 1}}]", "TypeError: "),
+        ("a = []; a.append(a); return [{'schema': 'iglu:com.acme/x/jsonschema/1-0-0', 'data': a}]", "RecursionError: "),
         ("event['no_such']", "KeyError: 'no_such'"),
         ("event['br_cookies'] = 2", "neither 1 nor 0"),
     ],
 )
 def test_what_goes_wrong_is_a_failure_of_the_event(tmp_path: Path, body: str, said: str) -> None:
     assert said in failure(applied(tmp_path, f"def enrich(event):\n    {body}"))
+
+
+def test_what_a_function_returned_stays_as_it_was(tmp_path: Path) -> None:
+    """Events are written some time after the function saw them."""
+    state = prepared(
+        tmp_path,
+        """
+        kept = {"schema": "iglu:com.acme/x/jsonschema/1-0-0", "data": {"n": 0, "pair": (1, 2)}}
+        def enrich(event):
+            kept["data"]["n"] += 1
+            return [kept]
+        """,
+    )
+    patches = [python_script.enrich(draft(), state) for _ in range(2)]
+    assert [patch and patch.contexts[0].data for patch in patches] == [{"n": n, "pair": [1, 2]} for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "text"),
+    [
+        ("true_tstamp", "'2026-01-02T03:04:05+01:00'", "2026-01-02 02:04:05.000"),
+        ("true_tstamp", "'2026-01-02 03:04:05.678'", "2026-01-02 03:04:05.678"),
+        ("event_id", "'6A2F0C3E-6f6f-4f0b-9a53-6d1a3e0b2f10'", "6A2F0C3E-6f6f-4f0b-9a53-6d1a3e0b2f10"),
+        ("domain_sessionid", "'mine'", "mine"),
+        ("tr_total", "__import__('decimal').Decimal('1.10')", "1.10"),
+        ("br_viewwidth", "-2 ** 31", "-2147483648"),
+    ],
+)
+def test_columns_take_what_they_can_hold(column: str, value: str, text: str, tmp_path: Path) -> None:
+    patch = applied(tmp_path, f"def enrich(event):\n    event[{column!r}] = {value}")
+    assert patch == Patch({column: text}, [])
 
 
 def test_errors_can_be_ignored(tmp_path: Path) -> None:
@@ -139,6 +179,7 @@ def test_in_another_thread_lateness_is_reported(tmp_path: Path) -> None:
     [
         ("def enrich(event:", "SyntaxError"),
         ("raise RuntimeError('no')", "RuntimeError: no"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
         ("x = 1", "defines no function enrich(event)"),
     ],
 )
