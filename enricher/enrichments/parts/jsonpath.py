@@ -1,18 +1,25 @@
-"""JSONPath as Snowplow's configurations use it.
+"""JSONPath as Snowplow's configurations use it: names, indices, slices, wildcards, `..` and filters.
 
-Names, indices, slices, wildcards and `..`, which is nearly all of them, are walked here, and can be changed in place
-of a copy of the whole document; filters go to jsonpath-ng.
+A path is walked, and what it hits can be changed in place of a copy of the whole document.
 """
 
-import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from jsonpath_ng.ext.parser import parse as parse_extended
+from enricher.enrichments.parts.filters import InvalidFilter, Reader, Test
 
-#: Several names or indices, a range of indices, or None for everything.
-Selector = tuple[str | int, ...] | slice | None
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """An object that fulfils the test, or the items of an array that do."""
+
+    holds: Test
+
+
+#: Several names or indices, a range of indices, None for everything, or a filter.
+Selector = tuple[str | int, ...] | slice | None | Filter
 
 #: In place of a selector: the value itself and everything below it.
 _DEEP: Final = slice(0, 0)
@@ -20,17 +27,19 @@ _DEEP: Final = slice(0, 0)
 Change = Callable[[Any], Any]
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-_STEP = re.compile(
+_STEP_TEXT = (
     rf"\.?\[\s*(?P<quoted>(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*)\s*\]"
     r"|\.?\[\s*(?P<indices>-?\d+(?:\s*,\s*-?\d+)*)\s*\]"
     r"|\.?\[\s*(?P<range>(?:-?\d+)?\s*:\s*(?:-?\d+)?(?:\s*:\s*(?:-?\d+)?)?)\s*\]"
     r"|\.?\[\s*(?P<all>\*)\s*\]"
     r"|\.(?P<star>\*)"
-    r"|\.(?P<name>[^\s.\[\]*()=!<>]+)"
+    r"|\.(?P<name>[^\s.\[\]*()=!<>"
 )
+_STEP = re.compile(_STEP_TEXT + "]+)")
+#: Within a filter more characters end a name.
+_STEP_OF_FILTER = re.compile(_STEP_TEXT + "&|,~'\"]+)")
+_FILTER = re.compile(r"\.?\[\s*\?")
 _NAMES = re.compile(_QUOTED)
-#: Jayway's way to write a subscript; behind another dot it is a descent.
-_DOTTED_SUBSCRIPT = re.compile(r"(?<!\.)\.\[")
 _BARE_SUBSCRIPT = re.compile(r"\[\s*[^\s'\"\d*?(:@$\-]")
 
 
@@ -53,34 +62,51 @@ def compiled(text: str) -> Path:
     """Raises InvalidPath."""
     if not text.startswith("$"):
         raise InvalidPath(f"'$' expected but {text[:1]!r} found")
-    steps = _steps(text)
-    if steps is not None:
-        only = steps[0] if len(steps) == 1 else None
-        if isinstance(only, tuple) and len(only) == 1 and isinstance(only[0], str):
-            return _Name(only[0])
-        return _Simple(steps)
-    if found := _BARE_SUBSCRIPT.search(text):
-        raise InvalidPath(f"':' expected but {found.group()[-1]!r} found")
     try:
-        return _Extended(parse_extended(_DOTTED_SUBSCRIPT.sub("[", text)))
-    except Exception as error:
+        steps, end = _steps(text, 1, _STEP)
+    except InvalidFilter as error:
         raise InvalidPath(str(error)) from error
+    if end < len(text):
+        raise InvalidPath(_complaint(text, end))
+    only = steps[0] if len(steps) == 1 else None
+    if isinstance(only, tuple) and len(only) == 1 and isinstance(only[0], str):
+        return _Name(only[0])
+    return _Simple(steps)
 
 
-def _steps(text: str) -> tuple[Selector, ...] | None:
-    """None where the path has a filter, or is none."""
+def _complaint(text: str, end: int) -> str:
+    found = _BARE_SUBSCRIPT.search(text)
+    return f"':' expected but {found.group()[-1]!r} found" if found else f"can't be read from {text[end:]!r} on"
+
+
+def _steps(text: str, position: int, step: re.Pattern[str]) -> tuple[tuple[Selector, ...], int]:
+    """The steps from a place on, and where they end. Raises InvalidFilter."""
     steps: list[Selector] = []
-    position = 1
-    while position < len(text):
+    while True:
+        start = position
         if text.startswith("..", position):
             steps.append(_DEEP)
             position += 1
-        found = _STEP.match(text, position)
-        if not found:
-            return None
-        steps.append(_selector(found))
-        position = found.end()
-    return tuple(steps)
+        if found := step.match(text, position):
+            steps.append(_selector(found))
+            position = found.end()
+        elif opened := _FILTER.match(text, position):
+            chosen, position = _filter(text, opened.end())
+            steps.append(chosen)
+        else:
+            return tuple(steps[:-1] if position > start else steps), start
+
+
+def _filter(text: str, position: int) -> tuple[Filter, int]:
+    reader = Reader(text, position, _path_of_filter)
+    test = reader.test()
+    reader.expect("]")
+    return Filter(test), reader.position
+
+
+def _path_of_filter(text: str, position: int) -> tuple[Callable[[Any, Any], list[Any]], int]:
+    steps, end = _steps(text, position, _STEP_OF_FILTER)
+    return lambda value, root: list(_hits(value, steps, root)), end
 
 
 def _selector(found: re.Match[str]) -> Selector:
@@ -116,64 +142,72 @@ class _Simple(NamedTuple):
     steps: tuple[Selector, ...]
 
     def find(self, document: Any) -> list[Any]:
-        return list(_hits(document, self.steps))
+        return list(_hits(document, self.steps, document))
 
     def changed(self, document: Any, change: Change) -> Any:
-        return _changed(document, self.steps, change)
+        return _changed(document, self.steps, change, document)
 
 
-class _Extended(NamedTuple):
-    path: Any
-
-    def find(self, document: Any) -> list[Any]:
-        return [hit.value for hit in self.path.find(document)]
-
-    def changed(self, document: Any, change: Change) -> Any:
-        result = self.path.update(copy.deepcopy(document), lambda old, *_: change(old))
-        return document if result == document else result
-
-
-def _hits(value: Any, steps: Sequence[Selector]) -> Iterator[Any]:
+def _hits(value: Any, steps: Sequence[Selector], root: Any) -> Iterator[Any]:
     if not steps:
         yield value
     elif steps[0] is _DEEP:
-        yield from _hits(value, steps[1:])
+        if not _is_judged_below(value, steps[1]):
+            yield from _hits(value, steps[1:], root)
         for key in _keys(value, None):
-            yield from _hits(value[key], steps)
+            yield from _hits(value[key], steps, root)
+    elif isinstance(steps[0], Filter) and isinstance(value, dict):
+        if steps[0].holds(value, root):
+            yield from _hits(value, steps[1:], root)
     else:
-        for key in _keys(value, steps[0]):
-            yield from _hits(value[key], steps[1:])
+        for key in _chosen(value, steps[0], root):
+            yield from _hits(value[key], steps[1:], root)
 
 
-def _changed(value: Any, steps: Sequence[Selector], change: Change) -> Any:
+def _is_judged_below(value: Any, step: Selector) -> bool:
+    """Behind `..` a filter meets every object by itself, so an array leaves its items to that."""
+    return isinstance(step, Filter) and isinstance(value, list)
+
+
+def _chosen(value: Any, step: Selector, root: Any) -> Sequence[Any]:
+    if not isinstance(step, Filter):
+        return _keys(value, step)
+    return [index for index, item in enumerate(value) if step.holds(item, root)] if isinstance(value, list) else ()
+
+
+def _changed(value: Any, steps: Sequence[Selector], change: Change, root: Any) -> Any:
     if not steps:
         return change(value)
-    if steps[0] is _DEEP:
-        return _changed_below(_changed(value, steps[1:], change), value, steps, change)
+    step, rest = steps[0], steps[1:]
+    if step is _DEEP:
+        now = value if _is_judged_below(value, rest[0]) else _changed(value, rest, change, root)
+        return _changed_below(now, value, steps, change, root)
+    if isinstance(step, Filter) and isinstance(value, dict):
+        return _changed(value, rest, change, root) if step.holds(value, root) else value
     result = value
-    for key in _keys(value, steps[0]):
-        new = _changed(value[key], steps[1:], change)
+    for key in _chosen(value, step, root):
+        new = _changed(value[key], rest, change, root)
         if new is not value[key]:
             result = value.copy() if result is value else result
             result[key] = new
     return result
 
 
-def _changed_below(now: Any, before: Any, steps: Sequence[Selector], change: Change) -> Any:
+def _changed_below(now: Any, before: Any, steps: Sequence[Selector], change: Change, root: Any) -> Any:
     """What a hit became is looked into, for hits that it still holds, but is not changed again."""
     if type(now) is not type(before) or not isinstance(now, dict | list) or len(now) != len(before):
         return now
     result = now
     for key in _keys(before, None):
         old, new = before[key], now[key]
-        deeper = _changed(old, steps, change) if new is old else _changed_below(new, old, steps, change)
+        deeper = _changed(old, steps, change, root) if new is old else _changed_below(new, old, steps, change, root)
         if deeper is not new:
             result = result.copy() if result is now else result
             result[key] = deeper
     return result
 
 
-def _keys(value: Any, selector: Selector) -> Sequence[Any]:
+def _keys(value: Any, selector: tuple[str | int, ...] | slice | None) -> Sequence[Any]:
     if isinstance(value, dict):
         if selector is None:
             return list(value)

@@ -56,6 +56,36 @@ PATHS = [
     ("$.@type", ["odd"]),
     ("$..[?(@.k==2)].v", ["two"]),
     ("$.list[?(@.k==2)].v", ["two"]),
+    # What Jayway and Gatling make of filters: an object that fulfils one is hit itself.
+    ("$.a[?(@.e == null)]['b c'][0]", [1]),
+    ("$[?(@['sch.ool'] == true)].list[0].v", ["one"]),
+    ("$.a[?(@.x)].e", []),
+    ("$..[?(@.v)].k", [1, 2]),
+    ("$..[?(@.list)].@type", ["odd"]),
+    ("$.list[?(@.k)][?(@.v == 'two')].k", [2]),
+    ("$.list[?(2 == @.k)].v", ["two"]),
+    ("$.list[?(@.k >= 1 && @.k < 2 || @.v == 'two')].k", [1, 2]),
+    ("$.list[?(@.k == 1 && (@.v == 'two' || @.v == \"one\"))].k", [1]),
+    ("$.list[?(!(@.k > 1))].v", ["one"]),
+    ("$.list[?(!@.nothing)].k", [1, 2]),
+    ("$.list[?(@.nothing == null)].k", [1, 2]),
+    ("$.list[?(@.nothing != 'x')].k", [1, 2]),
+    ("$.list[?(@.k == '2')].v", ["two"]),
+    ("$.list[?(@.k > '1')].v", []),
+    ("$.list[?(@.v > 'p')].k", [2]),
+    ("$.list[?(@.v =~ /T.O/i)].k", [2]),
+    ("$.list[?(@.v =~ /t/)].k", []),
+    ("$.list[?(@.v in ['one', 'three'])].k", [1]),
+    ("$.list[?(@.v nin ['one', 'three'])].k", [2]),
+    ("$.list[?(@.v contains 'w')].k", [2]),
+    ("$.list[?(@.v size 3)].k", [1, 2]),
+    ("$.list[?(@.v empty true)].k", []),
+    ("$.list[?($.a.e == null)].k", [1, 2]),
+    ("$.list[?(@.v==$.list[1].v&&@.k)].k", [2]),
+    ("$.a[?(@['b c'] contains 1)].e", [None]),
+    ("$.a['b c'][?(@.d)].d", ["x"]),
+    ("$.a['b c'][?(@ == 1)]", [1]),
+    ("$.sch.ool[?(@.x)]", []),
 ]
 
 
@@ -81,6 +111,10 @@ def test_a_change_is_made_on_a_copy(path: str) -> None:
         ("$..['q']", {"v": ["s", {"v": "x"}], "o": {"v": "y", "q": "t!"}}),
         ("$.v..v", {"v": ["s", {"v": "x!"}], "o": {"v": "y", "q": "t"}}),
         ("$.v[0:1]", {"v": ["s!", {"v": "x"}], "o": {"v": "y", "q": "t"}}),
+        ("$.o[?(@.q == 't')].v", {"v": ["s", {"v": "x"}], "o": {"v": "y!", "q": "t"}}),
+        ("$[?(@.o)].o.q", {"v": ["s", {"v": "x"}], "o": {"v": "y", "q": "t!"}}),
+        ("$..[?(@.v)].v", {"v": ["s!", {"v": "x!"}], "o": {"v": "y!", "q": "t"}}),
+        ("$.v[?(@.v == 'x' || @ == 's')]", {"v": ["s!", {"v": "x"}], "o": {"v": "y", "q": "t"}}),
     ],
 )
 def test_what_is_hit_at_several_depths_changes_once(path: str, expected: Any) -> None:
@@ -98,7 +132,21 @@ def test_only_hits_change() -> None:
     assert changed == {**DOCUMENT, "list": [{"k": 1, "v": "ONE"}, {"k": 2, "v": "TWO"}]}
 
 
-@pytest.mark.parametrize("path", ["", "a", ".a", "*.a", "$.a[b]", "$.[", "$[?(", "$.a b[", "$..", "$.a[1:2:0]"])
+FILTERS = [
+    "$[?()]",
+    "$[?(@.a]",
+    "$[?(@.a)",
+    "$[?(@.a ==)]",
+    "$[?(@.a == b)]",
+    "$[?(@.a ~ 1)]",
+    "$[?(@.a =~ /(/)]",
+    "$[?('",
+]
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a", ".a", "*.a", "$.a[b]", "$.[", "$[?(", "$.a b[", "$..", "$.a[1:2:0]", *FILTERS]
+)
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(InvalidPath):
         compiled(path)

@@ -322,7 +322,9 @@ def test_what_a_script_defines_is_its_own() -> None:
 
 @pytest.mark.parametrize("returned", ["function () {}", "undefined", "null", "Symbol('x')"])
 def test_what_has_no_json_is_no_result(returned: str) -> None:
-    assert javascript_script.enrich(draft(), script(f"function process(e) {{ return {returned} }}")) == Patch({}, [], [])
+    assert javascript_script.enrich(draft(), script(f"function process(e) {{ return {returned} }}")) == Patch(
+        {}, [], []
+    )
 
 
 def test_what_is_nested_too_deep_to_read_is_a_failure() -> None:
