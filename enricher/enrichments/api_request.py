@@ -13,7 +13,7 @@ from enricher.enrichments.contract import Answer, Draft, EnrichmentRefused, Enti
 from enricher.enrichments.parts.inputs import MISSING, Input, Pick, pick, picks, wrapped
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.lookup import Lookup, failed
-from enricher.enrichments.parts.parameters import Parameters
+from enricher.enrichments.parts.parameters import IgluUri, Parameters
 from enricher.enrichments.parts.questions import HttpQuestion, Limits, Remembering
 from shared.schema import SchemaCriterion
 
@@ -71,7 +71,7 @@ class JsonOutput(Parameters):
 
 
 class Output(Parameters):
-    schema_: str = Field(alias="schema")
+    schema_: IgluUri = Field(alias="schema")
     """Iglu URI of the entity that is attached."""
     json_: JsonOutput = Field(alias="json")
     """Where its data is in the answer."""

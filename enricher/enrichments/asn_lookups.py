@@ -1,7 +1,7 @@
 """Says of the asn entity whether its network is one that bots come from."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "asn_lookups", "jsonschema", 1, 0)
+
+Platform = Literal["web", "iot", "app", "mob", "pc", "cnsl", "tv", "srv", "headset"]
 
 _PLATFORM = INDEX["platform"]
 _LARGEST = 2**31 - 1
@@ -30,7 +32,7 @@ class Config(Parameters):
     """CSV file of networks that bots come from: a header line, then the network's number before the first comma."""
     bot_asns: tuple[Network, ...] = Field((), alias="botAsns")
     """Networks beside those of the file."""
-    bypass_platforms: tuple[str, ...] = Field((), alias="bypassPlatforms")
+    bypass_platforms: tuple[Platform, ...] = Field((), alias="bypassPlatforms")
     """Platforms whose events are not judged, such as srv."""
 
 

@@ -104,6 +104,8 @@ def _configuration(path: Path, key: SchemaKey, data: Any) -> Configuration:
             raise ValueError(f"data.{part}: expected {said}, as in the schema, not {data.get(part)!r}")
     if not isinstance(data.get("parameters", {}), dict):
         raise ValueError("data.parameters: expected an object")
+    if not isinstance(data.get("enabled"), bool | None):
+        raise ValueError(f"data.enabled: expected true or false, not {data['enabled']!r}")
     return Configuration(str(path), key, data)
 
 

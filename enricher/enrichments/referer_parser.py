@@ -95,11 +95,18 @@ def sources(database: Any, where: str) -> Sources:
     try:
         for medium, entries in (database or {}).items():
             for name, entry in entries.items():
-                source = Source(medium, name, frozenset(entry.get("parameters") or ()))
-                found.update(dict.fromkeys(entry["domains"], source))
+                source = Source(medium, name, frozenset(_texts(entry.get("parameters") or [])))
+                found.update(dict.fromkeys(_texts(entry["domains"]), source))
     except (AttributeError, KeyError, TypeError) as error:
         raise EnrichmentRefused(f"{where} is not a referer database: {error!r}") from error
     return Sources(found, frozenset(key.partition("/")[0] for key in found))
+
+
+def _texts(listed: Any) -> list[str]:
+    """Raises TypeError: a single text would be taken for its letters."""
+    if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
+        raise TypeError(f"expected a list of texts, not {listed!r}")
+    return listed
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

@@ -53,7 +53,7 @@ class PlacedInput(Input):
 class Server(Parameters):
     host: str
     """Host name of the database."""
-    port: int
+    port: int = Field(ge=1, le=65_535)
     """Port of the database."""
     ssl_mode: bool = Field(alias="sslMode")
     """Encrypt the connection. The certificate is not checked, as upstream."""

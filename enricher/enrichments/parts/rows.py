@@ -9,11 +9,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from enricher.enrichments.contract import Entity
-from enricher.enrichments.parts.parameters import Parameters
+from enricher.enrichments.parts.parameters import IgluUri, Parameters
 
 
 class JsonOutput(Parameters):
-    schema_: str = Field(alias="schema")
+    schema_: IgluUri = Field(alias="schema")
     """Iglu URI of the entity that is attached."""
     describes: Literal["ALL_ROWS", "EVERY_ROW"]
     """One entity for all rows, or one for each."""

@@ -26,6 +26,20 @@ def configuration(
     return {"schema": f"iglu:{vendor}/{name}/jsonschema/{version}", "data": data}
 
 
+def referrers(**entry: Any) -> dict[str, Any]:
+    return configuration("referer_parser", {"referrers": {"paid": {"Acme": entry}}}, version="2-0-1")
+
+
+def api_request(schema: str) -> dict[str, Any]:
+    parameters = {
+        "inputs": [],
+        "api": {"http": {"method": "GET", "uri": "http://h/"}},
+        "outputs": [{"schema": schema, "json": {"jsonPath": "$"}}],
+        "cache": {"size": 1, "ttl": 1},
+    }
+    return configuration("api_request_enrichment_config", parameters, vendor=f"{SNOWPLOW}.enrichments", version="1-0-2")
+
+
 def write(folder: Path, file: str, document: Any) -> None:
     text = json.dumps(document) if file.endswith(".json") else yaml.safe_dump(document)
     (folder / file).write_text(text)
@@ -107,6 +121,20 @@ def test_options_beside_the_parameters(tmp_path: Path) -> None:
         (configuration("anon_ip", {}, version="2-0-0"), "schema: Schema key"),
         (configuration("anon_ip", {}, vendor="com.acme"), "schema: Schema key iglu:com.acme/anon_ip"),
         (configuration("anon_ip", []), "data.parameters: expected an object"),
+        ({**anon_ip(), "data": {**anon_ip()["data"], "enabled": "false"}}, "data.enabled: expected true or false"),
+        ({**anon_ip(), "data": {**anon_ip()["data"], "enabled": 0}}, "data.enabled: expected true or false"),
+        (referrers(domains="acme.example"), "expected a list of texts, not 'acme.example'"),
+        (referrers(domains=[None]), "expected a list of texts, not [None]"),
+        (referrers(domains=["acme.example"], parameters="q"), "expected a list of texts, not 'q'"),
+        (
+            configuration("asn_lookups", {"bypassPlatforms": ["server"]}, vendor=f"{SNOWPLOW}.enrichments"),
+            "data.parameters.bypassPlatforms.0: Input should be 'web'",
+        ),
+        (api_request(schema="user"), "data.parameters.outputs.0.schema: INVALID_IGLUURI: user"),
+        (
+            api_request(schema="iglu:com.acme/user/jsonschema/0-0-0"),
+            "data.parameters.outputs.0.schema: INVALID_SCHEMAVER",
+        ),
         ({"schema": "iglu:nonsense", "data": {}}, "schema: INVALID_IGLUURI"),
         ({"data": {}}, "expected a self-describing configuration"),
         (["a"], "expected a self-describing configuration"),
