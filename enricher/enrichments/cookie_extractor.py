@@ -52,7 +52,7 @@ def cookies(text: str, names: frozenset[str]) -> list[Entity]:
     if '"' in text or "," in text or "  " in text or text[-1:] == ";" or not text.isprintable():
         return [_entity(name, value) for name, value in _read_carefully(text) if name in names]
     found: list[Entity] = []
-    for cookie in text.split(";"):
+    for cookie in text.split(";") if text else ():
         name, equals, value = cookie.partition("=")
         if (name := name.strip(" ")) in names:
             found.append(_entity(name, value.strip(" ") if equals else None))
@@ -94,7 +94,7 @@ def _token(text: str, position: int, ends: str, *, quotes: bool) -> tuple[str, i
         blank = False
         if quotes and character == '"':
             content, position = _quotation(text, position + 1)
-            out.append(content)
+            out += [content] if content else []
         else:
             out.append(character)
             position += 1
@@ -109,9 +109,10 @@ def _quotation(text: str, position: int) -> tuple[str, int]:
         position += 1
         if character == '"':
             break
-        if character == "\\" and text[position : position + 1] in ('"', "\\"):
-            character = text[position]
+        if character == "\\":
+            escaped = text[position : position + 1]
             position += 1
-        if character not in "\r\n":
+            out.append(escaped if escaped in ('"', "\\", "") else f"\\{escaped}")
+        elif character not in "\r\n":
             out.append(character)
     return "".join(out), position

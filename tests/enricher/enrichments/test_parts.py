@@ -180,6 +180,8 @@ def test_crawlers_are_those_of_crawlerdetect() -> None:
         ("", []),
         (";;", []),
         ('a="open', [("a", "open")]),
+        ('a="open\\', [("a", "open")]),
+        ('a="" b', [("a", "b")]),
         ("a=", [("a", "")]),
         ('b="";a=1', [("b", ""), ("a", "1")]),
     ],
