@@ -66,15 +66,23 @@ async def _read_json(connection: Any) -> None:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return str(value) if isinstance(value, str | Decimal) else json.dumps(value, default=str)
+
+
+def _whole(value: Any) -> int:
+    """Cut off, 1.5 would find the row of 1."""
+    number = int(value)
+    if isinstance(value, float | Decimal) and number != value:
+        raise ValueError(f"{value} is not an integer")
+    return number
 
 
 _FITS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("text", "varchar", "bpchar", "name", "unknown", "json", "jsonb"), _text),
-    **dict.fromkeys(("int2", "int4", "int8", "oid"), int),
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), _whole),
     **dict.fromkeys(("float4", "float8"), float),
     "numeric": lambda value: Decimal(str(value)),
-    "bool": bool,
+    "bool": lambda value: bool(int(value)),
     "uuid": lambda value: UUID(str(value)),
     "date": lambda value: date.fromisoformat(str(value)[:10]),
     "timestamp": lambda value: datetime.fromisoformat(str(value)).replace(tzinfo=None),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from enricher.enrichments import sql_query
 from enricher.enrichments.contract import Answer, Patch, Resources
 from enricher.enrichments.parts.questions import Remembering, SqlDatabase, SqlQuestion
 from enricher.lookups.lookups import Lookups
+from enricher.lookups.sql import fit
 from tests.enricher.enrichments.drafts import documents, draft
 from tests.enricher.lookups import postgres
 
@@ -135,6 +137,28 @@ async def test_arguments_fit_what_the_statement_expects(
 ) -> None:
     question = SqlQuestion(arguments, database, sql, arguments, Remembering(sql, 1, 1))
     assert await lookups.ask(question) == Answer([{"n": 7}])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (Decimal("1.50"), "text", "1.50"),
+        (7.0, "int4", 7),
+        (Decimal(7), "int8", 7),
+        ("7", "int2", 7),
+        (1, "bool", True),
+        ("0", "bool", False),
+    ],
+)
+def test_what_an_argument_becomes(value: Any, kind: str, expected: Any) -> None:
+    assert fit(value, kind) == expected
+    assert type(fit(value, kind)) is type(expected)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(1.5, "int4"), (Decimal("1.5"), "int8"), ("x", "int2"), ("no", "bool")])
+def test_what_an_argument_can_not_become(value: Any, kind: str) -> None:
+    with pytest.raises(ValueError, match=str(value)):
+        fit(value, kind)
 
 
 async def test_an_answer_is_remembered(lookups: Lookups, database: SqlDatabase) -> None:
