@@ -131,7 +131,14 @@ def ask(draft: Draft, state: State) -> Query | None:
     body = None if state.http.method == "GET" else jsontext.render(values)
     limits = Limits(state.http.requests_per_second, state.http.requests_at_once)
     question = HttpQuestion(
-        (url, body), url, state.remember, state.http.method, body, state.headers, state.http.timeout, limits
+        (url, body, state.headers),
+        url,
+        state.remember,
+        state.http.method,
+        body,
+        state.headers,
+        state.http.timeout,
+        limits,
     )
     return Query("http", question)
 

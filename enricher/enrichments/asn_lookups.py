@@ -54,8 +54,9 @@ def prepare(config: Config, resources: Resources) -> State:
 
 def _numbers(path: Path) -> list[int]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()[1:]
-        return [int(line.partition(",")[0].strip()) for line in lines]
+        with path.open(encoding="utf-8") as lines:
+            next(lines, None)
+            return [int(line.partition(",")[0].strip()) for line in lines]
     except (OSError, ValueError) as error:
         raise EnrichmentRefused(f"Failed to parse CSV file with ASNs. Error: {error} in {path}") from error
 

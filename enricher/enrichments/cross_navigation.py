@@ -19,6 +19,7 @@ IDENTIFIER = "cross-navigation"
 
 _OUTPUT = "iglu:com.snowplowanalytics.snowplow/cross_navigation/jsonschema/1-0-0"
 _PARTS = 7
+_JAVA_BLANKS = "".join(map(chr, range(33)))
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
 
@@ -58,15 +59,14 @@ def enrich(draft: Draft, state: State) -> Patch | None:
 
 
 def _patch(parts: list[str], state: State) -> Patch:
-    user, session, platform = (tsv_safe(parts[index]) for index in (0, 2, 5))
-    moment = timestamp(parts[1])
+    user, moment = tsv_safe(parts[0]), timestamp(parts[1])
     data = {
         "domain_user_id": user,
         "timestamp": f"{moment.replace(' ', 'T')}Z",
-        "session_id": (session.strip() and session) or None,
+        "session_id": _said(parts[2]),
         "user_id": _decoded(parts[3]),
         "source_id": _decoded(parts[4]),
-        "source_platform": (platform.strip() and platform) or None,
+        "source_platform": _said(parts[5]),
         "reason": _decoded(parts[6]),
     }
     attached = (Entity(_OUTPUT, data),) if state.attach and user and moment else ()
@@ -89,4 +89,9 @@ def _decoded(text: str) -> str | None:
         decoded = binascii.a2b_base64(padded + "=" * (-len(padded) % 4)).decode("utf-8", "replace")
     except binascii.Error as error:
         raise Unreadable(Failure(f"Not in the expected format: {error}")) from error
-    return tsv_safe(decoded) if decoded.strip() else None
+    return _said(decoded)
+
+
+def _said(text: str) -> str | None:
+    """JSON holds what a column could not, so nothing is taken out of it."""
+    return text if text.strip(_JAVA_BLANKS) else None

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
-from enricher.enrichments.parts.parameters import Parameters
+from enricher.enrichments.parts.parameters import IgluUri, Parameters
 from enricher.enrichments.parts.text import entity
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -56,7 +56,7 @@ class Described(Parameters):
 
 
 class WantedEntity(Described):
-    schema_key: str = Field(alias="schemaKey")
+    schema_key: IgluUri = Field(alias="schemaKey")
     min_cardinality: int | None = Field(None, alias="minCardinality")
     max_cardinality: int | None = Field(None, alias="maxCardinality")
     constraint: dict[str, Any] | None = None
@@ -66,7 +66,7 @@ class Specification(Described):
     id: str
     name: str
     version: int | None = None
-    schema_key: str = Field(alias="schemaKey")
+    schema_key: IgluUri = Field(alias="schemaKey")
     constraint: dict[str, Any] | None = None
     entities: tuple[WantedEntity, ...] = ()
 

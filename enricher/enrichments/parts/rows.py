@@ -1,10 +1,11 @@
 """Rows of a database as entities: how many may come, and what becomes of labels and values."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 
@@ -55,6 +56,8 @@ def contexts(output: Output, rows: Sequence[Mapping[str, Any]]) -> list[Entity]:
 
 def value(cell: Any) -> Any:
     """A database value as JSON; what JSON has no type for is read as JSON where its text is that."""
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return None
     if cell is None or isinstance(cell, bool | int | float | str | dict):
         return cell
     if isinstance(cell, list):
@@ -67,10 +70,15 @@ def value(cell: Any) -> Any:
 
 
 def parsed(text: str) -> Any:
+    """NaN and its like are no JSON."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
     except ValueError:
         return text
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def _camel(label: str) -> str:

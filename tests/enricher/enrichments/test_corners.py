@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from enricher.enrichments import ORDER
+from enricher.enrichments import ORDER, api_request
 from enricher.enrichments.contract import Resources
 from enricher.enrichments.parts.rows import value
 from enricher.enrichments.weather import rounded
@@ -137,6 +137,49 @@ def test_weather_that_the_schema_does_not_know_is_left_out(tmp_path: Path) -> No
         "clouds": {"all": 90},
         "weather": [{"id": 500, "main": "Rain", "description": "light rain", "icon": "10d"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [(float("nan"), None), (float("-inf"), None), (Decimal("NaN"), "NaN"), (b"Infinity", "Infinity")],
+)
+def test_what_a_database_takes_for_numbers_may_be_none_in_json(cell: Any, expected: Any) -> None:
+    assert value(cell) == expected
+
+
+def test_what_a_link_says_is_attached_as_it_is(tmp_path: Path) -> None:
+    """`a<tab>b` and a blank that Java does not take for one."""
+    given = {"_sp": "d-1.1700000000123.\u00a0.YQli.IA.\t.Cg"}
+    (context,) = made("cross_navigation", tmp_path, {"enabled": True}, given)["contexts"]
+    said = {name: context["data"][name] for name in ("session_id", "user_id", "source_id", "source_platform", "reason")}
+    none = {"source_id": None, "source_platform": None, "reason": None}
+    assert said == {"session_id": "\u00a0", "user_id": "a\tb"} | none
+
+
+def test_names_in_a_list_of_networks_may_hold_any_character(tmp_path: Path) -> None:
+    found = made("asn_lookups", tmp_path, {"botAsnsFile_csv": "ASN,Entity\r\n1,a\u2028b\r\n2,c\x85d\r\n"}, {})
+    assert found["botAsns"] == [1, 2]
+
+
+def test_a_specification_of_what_is_no_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="INVALID_IGLUURI: page_view"):
+        made(
+            "event_spec", tmp_path, {"eventSpecs": [{"id": "s", "name": "n", "schemaKey": "page_view"}]}, {"event": {}}
+        )
+
+
+def test_answers_for_one_user_of_a_service_are_not_given_to_another(tmp_path: Path) -> None:
+    keys = set()
+    for user in ("ann", "bob"):
+        login = {"httpBasic": {"username": user, "password": "p"}}
+        http = {"method": "GET", "uri": "http://h/", "authentication": login}
+        output = {"schema": _A, "json": {"jsonPath": "$"}}
+        config = {"inputs": [], "api": {"http": http}, "outputs": [output], "cache": {"size": 1, "ttl": 1}}
+        state = api_request.prepare(api_request.Config.model_validate(config), Resources(tmp_path, tmp_path))
+        query = api_request.ask(draft(), state)
+        assert query is not None
+        keys.add((query.question.remember, query.question.key))
+    assert len(keys) == 2
 
 
 def test_arrays_of_a_database_hold_what_its_columns_may() -> None:
