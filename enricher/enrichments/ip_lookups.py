@@ -104,32 +104,44 @@ def _patch(text: str, readers: Mapping[str, Lookup]) -> Patch | None:
     }
     provider = _network(isp) or _network(found.get("ip_asn", {}))
     return Patch(
-        {column: tsv_safe(value) for column, value in fields.items() if value},
+        {column: tsv_safe(str(value)) for column, value in fields.items() if value},
         (provider,) if provider else (),
     )
 
 
-def _place(record: Mapping[str, Any]) -> dict[str, str | None]:
+def _place(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Databases of other makers have the same names for other things: what is of another shape is passed over."""
     if not record:
         return {}
     regions = record.get("subdivisions")
-    region: Mapping[str, Any] = regions[-1] if regions else {}
-    location = record.get("location") or {}
+    region: Mapping[str, Any] = {"last": regions[-1]} if isinstance(regions, list) and regions else {}
+    location = _part(record, "location")
     return {
-        "geo_country": record.get("country", {}).get("iso_code"),
-        "geo_region": region.get("iso_code"),
-        "geo_city": record.get("city", {}).get("names", {}).get("en"),
-        "geo_zipcode": record.get("postal", {}).get("code"),
-        "geo_latitude": float32(location.get("latitude", 0.0)),
-        "geo_longitude": float32(location.get("longitude", 0.0)),
-        "geo_region_name": region.get("names", {}).get("en"),
+        "geo_country": _part(record, "country").get("iso_code"),
+        "geo_region": _part(region, "last").get("iso_code"),
+        "geo_city": _part(record, "city", "names").get("en"),
+        "geo_zipcode": _part(record, "postal").get("code"),
+        "geo_latitude": _degrees(location.get("latitude")),
+        "geo_longitude": _degrees(location.get("longitude")),
+        "geo_region_name": _part(region, "last", "names").get("en"),
         "geo_timezone": location.get("time_zone"),
     }
 
 
+def _part(record: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        part = record.get(name)
+        record = part if isinstance(part, dict) else {}
+    return record
+
+
+def _degrees(value: Any) -> str:
+    return float32(value if isinstance(value, int | float) else 0.0)
+
+
 def _network(record: Mapping[str, Any]) -> Entity | None:
     number = record.get("autonomous_system_number")
-    if number is None:
+    if not isinstance(number, int):
         return None
     return network(number, record.get("autonomous_system_organization") or None)
 

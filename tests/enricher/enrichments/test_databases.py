@@ -59,6 +59,29 @@ def test_every_column_of_a_place(tmp_path: Path) -> None:
     )
 
 
+def test_another_makers_names_for_other_things_are_passed_over(tmp_path: Path) -> None:
+    record = {
+        "country": "DE",
+        "city": "Berlin",
+        "subdivisions": "BE",
+        "postal": {"code": 10115},
+        "location": {"latitude": "52.5", "time_zone": "Europe/Berlin"},
+        "isp": "Example",
+        "autonomous_system_number": "AS64500",
+    }
+    database(tmp_path / "own.mmdb", {"192.0.2.0/24": record})
+    chosen = state(tmp_path, geo="own.mmdb", isp="own.mmdb", domain="own.mmdb", asn="own.mmdb")
+    assert ip_lookups.enrich(at("192.0.2.7"), chosen) == Patch(
+        {
+            "geo_zipcode": "10115",
+            "geo_latitude": "0.0",
+            "geo_longitude": "0.0",
+            "geo_timezone": "Europe/Berlin",
+            "ip_isp": "Example",
+        }
+    )
+
+
 def test_each_database_has_its_columns(tmp_path: Path) -> None:
     network = "192.0.2.0/24"
     database(tmp_path / "isp.mmdb", {network: {"isp": "Net\tco", "organization": "Org"}}, "GeoIP2-ISP")
