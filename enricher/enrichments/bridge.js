@@ -5,9 +5,11 @@
   "use strict";
   var parse = JSON.parse, stringify = JSON.stringify;
 
+  var uri = /^iglu:[\w.-]+\/[\w-]+\/[\w-]+\/[1-9][0-9]*(-(0|[1-9][0-9]*)){2}$/;
+
   function isSelfDescribing(json) {
-    return json !== null && typeof json === "object" && typeof json.schema === "string" &&
-      json.schema.indexOf("iglu:") === 0 && "data" in json;
+    return json !== null && typeof json === "object" && typeof json.schema === "string" && uri.test(json.schema) &&
+      "data" in json;
   }
 
   function checked(column, value) {

@@ -1,6 +1,7 @@
 """Operators' functions: what they may do, and what holds them back."""
 
 import base64
+import json
 import textwrap
 import threading
 from pathlib import Path
@@ -275,6 +276,16 @@ def test_changes_survive_a_failure() -> None:
 def test_a_value_that_does_not_fit_is_a_failure() -> None:
     patch = javascript_script.enrich(draft(), script("function process(e) { e.setBr_viewwidth('wide') }"))
     assert "br_viewwidth: wide is not an integer" in failure(patch)
+
+
+@pytest.mark.parametrize(
+    "schema", ["", "iglu:acme", "iglu:com.acme/x/jsonschema/1-0", "iglu:com.acme/x/jsonschema/0-0-0"]
+)
+def test_entities_of_no_schema_can_not_be_set(schema: str) -> None:
+    inside = json.dumps({"schema": schema, "data": {}})
+    for text in (f'{{"schema":"{CONTEXT["schema"]}","data":[{inside}]}}', f'{{"schema":"{schema}","data":[]}}'):
+        patch = javascript_script.enrich(draft(), script(f"function process(e) {{ e.setContexts({text!r}) }}"))
+        assert f"invalid contexts json: {text}" in failure(patch)
 
 
 def test_globals_stay_from_event_to_event() -> None:
