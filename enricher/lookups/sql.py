@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -15,6 +16,9 @@ from enricher.enrichments.parts.questions import SqlDatabase, SqlQuestion
 
 _CONNECTIONS = 4
 _MYSQL_JSON = 245
+_BOUNDS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
+#: An argument's place, or what may hold the like of it as text.
+_PLACE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$\d+", re.DOTALL)
 
 Rows = list[dict[str, Any]]
 
@@ -51,13 +55,35 @@ class Postgresql:
 
     async def rows(self, statement: str, arguments: Sequence[Any]) -> Rows:
         async with self._pool.acquire() as connection:
-            prepared = await connection.prepare(statement)
-            expected = [kind.name for kind in prepared.get_parameters()]
+            prepared, expected = await _prepared(connection, statement)
+            widened = [
+                f"${place}" for place, pair in enumerate(zip(arguments, expected, strict=True), 1) if outgrows(*pair)
+            ]
+            if widened:
+                prepared, expected = await _prepared(connection, _as_numeric(statement, widened))
             fitted = [fit(value, kind) for value, kind in zip(arguments, expected, strict=True)]
             return [dict(row) for row in await prepared.fetch(*fitted)]
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+async def _prepared(connection: Any, statement: str) -> tuple[Any, list[str]]:
+    """And the type that it expects of each argument."""
+    prepared = await connection.prepare(statement)
+    return prepared, [kind.name for kind in prepared.get_parameters()]
+
+
+def outgrows(value: Any, kind: str) -> bool:
+    """Whether no column of this type has the value, such as 1.5. It may be compared with one all the same."""
+    bound = _BOUNDS.get(kind)
+    if bound is None or not isinstance(value, int | float | Decimal):
+        return False
+    return not -bound <= value < bound or value != int(value)
+
+
+def _as_numeric(statement: str, marks: Sequence[str]) -> str:
+    return _PLACE.sub(lambda found: f"{found[0]}::numeric" if found[0] in marks else found[0], statement)
 
 
 async def _read_json(connection: Any) -> None:

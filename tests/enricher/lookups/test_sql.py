@@ -139,6 +139,13 @@ async def test_arguments_fit_what_the_statement_expects(
     assert await lookups.ask(question) == Answer([{"n": 7}])
 
 
+@pytest.mark.parametrize("value", [1.5, 2**31, -(2**40), 2**63, 1e300])
+async def test_what_no_row_can_have_is_nobodys(lookups: Lookups, database: SqlDatabase, value: Any) -> None:
+    sql = "SELECT n, '$1' AS text FROM users WHERE n = $1 OR (id = $2 AND n < $1) -- $1"
+    question = SqlQuestion((value, "x"), database, sql, (value, "x"), Remembering(sql, 1, 1))
+    assert await lookups.ask(question) == Answer([])
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
