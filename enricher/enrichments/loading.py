@@ -241,7 +241,7 @@ class Enrichments:
         for one in chosen:
             try:
                 prepared.append(self._prepare(one))
-            except EnrichmentRefused as refused:
+            except (EnrichmentRefused, OSError, UnicodeError) as refused:
                 problems.append(f"{one.source.file if one.source else one.step.name}: {refused}")
         return prepared, problems
 

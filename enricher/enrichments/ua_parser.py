@@ -1,11 +1,13 @@
 """Attaches what ua-parser knows of the browser, the operating system and the device."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from ua_parser import OS, Matchers, PartialResult, UserAgent, loaders
+from ua_parser import OS, Domain, Matchers, PartialResult, UserAgent, loaders
+from ua_parser.basic import Resolver as BasicResolver
 from ua_parser.regex import Resolver
 
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
@@ -45,9 +47,17 @@ def prepare(config: Config, resources: Resources) -> State:
 
 def _custom(wanted: Asset, resources: Resources) -> Parse:
     try:
-        return parser(Resolver(_rules(present(wanted, resources))))
-    except (EnrichmentRefused, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        return parser(_resolver(_rules(present(wanted, resources))))
+    except (EnrichmentRefused, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
         raise EnrichmentRefused(f"Failed to initialize ua parser: {error}") from error
+
+
+def _resolver(rules: Matchers) -> Callable[[str, Domain], PartialResult]:
+    """Rules may look around, as on the JVM. Rust's engine can't, and Python's own is twenty times slower."""
+    try:
+        return Resolver(rules)
+    except ValueError:
+        return BasicResolver(rules)
 
 
 def _rules(path: Path) -> Matchers:

@@ -182,6 +182,22 @@ def test_answers_for_one_user_of_a_service_are_not_given_to_another(tmp_path: Pa
     assert len(keys) == 2
 
 
+_RULES = "{{user_agent_parsers: [{{regex: '{}'}}], os_parsers: [{{regex: '(x)'}}], device_parsers: [{{regex: '(y)'}}]}}"
+
+
+def test_rules_of_user_agents_may_look_around(tmp_path: Path) -> None:
+    for useragent, family in (("Foo/1", "Foo"), ("Foobar", "Other")):
+        config = {"rules_yaml": _RULES.format("(Foo)(?!bar)")}
+        (context,) = made("ua_parser", tmp_path, config, {"useragent": useragent})["contexts"]
+        assert context["data"]["useragentFamily"] == family
+
+
+@pytest.mark.parametrize("rule", ["(Foo", "\\p{{Nothing}}(Foo)"])
+def test_rules_of_user_agents_that_are_none_are_refused(rule: str, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="Failed to initialize ua parser"):
+        made("ua_parser", tmp_path, {"rules_yaml": _RULES.format(rule)}, {"useragent": "Foo"})
+
+
 def test_arrays_of_a_database_hold_what_its_columns_may() -> None:
     assert value([Decimal("10.50"), date(2026, 1, 2), [None]]) == [10.5, "2026-01-02T00:00:00.000Z", [None]]
 

@@ -111,6 +111,21 @@ def test_options_beside_the_parameters(tmp_path: Path) -> None:
     assert (state.emit_event, state.anonymous_only) == (True, True)
 
 
+def test_a_data_file_that_can_not_be_read_is_refused_and_reloading_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    data = tmp_path / "data" / "referers.json"
+    data.write_text("{}")
+    chosen = {"internalDomains": [], "database": "referers.json", "uri": "data"}
+    write(tmp_path, "one.yml", configuration("referer_parser", chosen, version="2-0-0"))
+    enrichments = opened(tmp_path)
+    data.write_bytes(b"\xff\xfe")
+    refused = enrichments.poll()
+    assert isinstance(refused, Refused)
+    assert "one.yml: 'utf-8' codec can't decode" in refused.message
+    data.write_text('{"paid": {}}')
+    assert isinstance(enrichments.poll(), Reloaded)
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
