@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from enricher.enrichments.contract import Answer, Draft, Failure, Patch, Query, Resources
 from enricher.enrichments.parts.currencies import MINOR_UNITS
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.questions import HttpQuestion, Remembering
+from enricher.enrichments.parts.questions import ERROR_SECONDS, HttpQuestion, Remembering
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -81,7 +81,7 @@ def ask(draft: Draft, state: State) -> Query | None:
     if not day or not any(one.currency in MINOR_UNITS and one.currency != state.base for one in amounts(draft)):
         return None
     url = f"https://openexchangerates.org/api/historical/{day}.json?{urlencode(state.parameters)}"
-    return Query("http", HttpQuestion(url, url, Remembering(IDENTIFIER, _DAYS_REMEMBERED, 86_400)))
+    return Query("http", HttpQuestion(url, url, Remembering(IDENTIFIER, _DAYS_REMEMBERED, 86_400, ERROR_SECONDS)))
 
 
 def enrich(draft: Draft, state: State, answer: Answer | None) -> Patch | None:

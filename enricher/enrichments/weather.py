@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr
 
 from enricher.enrichments.contract import Answer, Draft, Entity, Failure, Patch, Query, Resources
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.questions import HttpQuestion, Remembering
+from enricher.enrichments.parts.questions import ERROR_SECONDS, HttpQuestion, Remembering
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -77,7 +77,7 @@ def question(config: Config, latitude: float, longitude: float, moment: int) -> 
     }
     url = f"https://{config.api_host}/data/2.5/history/city?{urlencode(parameters)}"
     key = (start, rounded(latitude, config.geo_precision), rounded(longitude, config.geo_precision))
-    remember = Remembering(f"weather {config.api_host}", config.cache_size, _DAY)
+    remember = Remembering(f"weather {config.api_host}", config.cache_size, _DAY, ERROR_SECONDS)
     return HttpQuestion(key, url, remember, timeout_ms=config.timeout * 1000)
 
 

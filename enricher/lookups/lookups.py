@@ -45,7 +45,7 @@ class Lookups:
     def _memory(self, remember: Remembering) -> Memory:
         memory = self._memories.get(remember)
         if memory is None:
-            memory = self._memories[remember] = Memory(remember.size, remember.seconds)
+            memory = self._memories[remember] = Memory(remember.size, remember.seconds, remember.error_seconds)
         return memory
 
     async def close(self) -> None:

@@ -1,15 +1,23 @@
 """What enrichments ask the worker, and how long an answer may be remembered."""
 
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Remembering(NamedTuple):
-    """Up to `size` answers for `seconds`, an error for a tenth of that. `name` separates one memory from another."""
+    """Up to `size` answers for `seconds`, an error for a tenth of that where `error_seconds` does not say otherwise.
+
+    name: separates one memory from another.
+    """
 
     name: str
     size: int
     seconds: int
+    error_seconds: int | None = None
+
+
+#: Of a service whose answers are good for a day: its hiccup must not be an outage of hours.
+ERROR_SECONDS: Final = 60
 
 
 class Limits(NamedTuple):

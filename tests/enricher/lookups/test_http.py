@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from enricher.enrichments import api_request
+from enricher.enrichments import api_request, currency_conversion
 from enricher.enrichments.contract import Answer, Resources
 from enricher.enrichments.parts.questions import HttpQuestion, Limits, Remembering
 from enricher.lookups.http import LARGEST
@@ -157,6 +157,24 @@ async def test_an_old_good_answer_beats_a_new_error(service: Service, url: str) 
     service.answer = lambda _: web.Response(status=500)
     now[0] = 11
     assert await lookups.ask(question(url, remember=remember)) == Answer({"ok": True})
+    assert len(service.requests) == 2
+    await lookups.close()
+
+
+async def test_a_hiccup_of_a_service_with_long_lived_answers_is_no_outage(service: Service, url: str) -> None:
+    config = {"apiKey": "k", "baseCurrency": "EUR", "accountType": "DEVELOPER", "rateAt": "EOD_PRIOR"}
+    state = currency_conversion.prepare(currency_conversion.Config.model_validate(config), Resources(Path(), Path()))
+    sale = draft({"tr_currency": "USD", "tr_total": "1", "collector_tstamp": "2026-01-02 03:04:05.000"})
+    query = currency_conversion.ask(sale, state)
+    assert query is not None
+    asked = query.question._replace(url=url)
+    now = [0.0]
+    lookups = Lookups(lambda: now[0])
+    service.answer = lambda _: web.Response(status=500)
+    assert (await lookups.ask(asked)).error is not None
+    service.answer = lambda _: web.json_response({"rates": {}})
+    for now[0], good in ((59, False), (61, True), (86_400, True)):
+        assert ((await lookups.ask(asked)).error is None) == good
     assert len(service.requests) == 2
     await lookups.close()
 
