@@ -104,11 +104,19 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     fields: dict[str, str] = {}
     for fill in state.fills:
         for column, value in fill(draft).items():
-            if value not in (None, "") and not draft.values[INDEX[column]]:
-                fields.setdefault(column, tsv_safe(str(value)))
+            if value not in (None, "") and not draft.values[INDEX[column]] and column not in fields:
+                fields |= _fitting(column, value)
     for replace in state.replace:
         fields.update(replace(draft))
     return Patch(fields) if fields else None
+
+
+def _fitting(column: str, value: Any) -> dict[str, str]:
+    """Cookies and links say anything: what the column can't hold fills none, or no warehouse would take the event."""
+    try:
+        return {column: written(column, value)}
+    except ValueError:
+        return {}
 
 
 def _datas(draft: Draft, schema: str) -> Iterator[Mapping[str, Any]]:

@@ -67,6 +67,7 @@ CASES = [
     ),
     ("sp_id_cookie", draft(headers=["Cookie: _sp_id.1fff=d-1"]), {"domain_userid": "d-1"}),
     ("sp_id_cookie", draft(headers=["Cookie: sp=x"]), {}),
+    ("sp_id_cookie", draft(headers=["Cookie: _sp_id.1fff=d-1.1.2147483648"]), {"domain_userid": "d-1"}),
     (
         "screen_view",
         draft({"event": "unstruct", "page_url": "app://x"}, unstruct=SCREEN),
