@@ -11,7 +11,7 @@ class OverBudget(BaseException):
 
 
 class Budget:
-    """A context manager that interrupts its body, once per use.
+    """A context manager that interrupts its body, and again where that goes on after an interruption.
 
     In the main thread the timer of the process (SIGALRM) interrupts even an endless loop, except inside C code that
     never returns to the interpreter. In other threads a body that took too long is only reported after it.
@@ -30,7 +30,7 @@ class Budget:
         self._started = time.perf_counter()
         self._armed = self._can_interrupt and threading.current_thread() is threading.main_thread()
         if self._armed:
-            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+            signal.setitimer(signal.ITIMER_REAL, self._seconds, self._seconds)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._armed:
@@ -39,5 +39,10 @@ class Budget:
             raise OverBudget(self._text) from None
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise OverBudget
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Of the body only: raised while the timer is being set, it would leave it running."""
+    if frame is None or frame.f_code not in _OWN:
+        raise OverBudget
+
+
+_OWN = (Budget.__enter__.__code__, Budget.__exit__.__code__)

@@ -156,6 +156,7 @@ def test_errors_can_be_ignored(tmp_path: Path) -> None:
         "def enrich(event):\n    while True: pass",
         "def enrich(event):\n    try:\n        while True: pass\n    except Exception:\n        pass",
         "import time\ndef enrich(event): time.sleep(60)",
+        "def enrich(event):\n    try:\n        while True: pass\n    except:\n        while True: pass",
     ],
 )
 def test_an_endless_function_is_interrupted(tmp_path: Path, source: str) -> None:
