@@ -151,17 +151,22 @@ class _Simple(NamedTuple):
 def _hits(value: Any, steps: Sequence[Selector], root: Any) -> Iterator[Any]:
     if not steps:
         yield value
-    elif steps[0] is _DEEP:
-        if not _is_judged_below(value, steps[1]):
-            yield from _hits(value, steps[1:], root)
+        return
+    step, rest = steps[0], steps[1:]
+    if step is _DEEP:
+        if not _is_judged_below(value, rest[0]):
+            yield from _hits(value, rest, root)
         for key in _keys(value, None):
             yield from _hits(value[key], steps, root)
-    elif isinstance(steps[0], Filter) and isinstance(value, dict):
-        if steps[0].holds(value, root):
-            yield from _hits(value, steps[1:], root)
+    elif not isinstance(step, Filter):
+        for key in _keys(value, step):
+            yield from _hits(value[key], rest, root)
+    elif isinstance(value, dict):
+        if step.holds(value, root):
+            yield from _hits(value, rest, root)
     else:
-        for key in _chosen(value, steps[0], root):
-            yield from _hits(value[key], steps[1:], root)
+        for key in _passing(value, step, root):
+            yield from _hits(value[key], rest, root)
 
 
 def _is_judged_below(value: Any, step: Selector) -> bool:
@@ -169,9 +174,7 @@ def _is_judged_below(value: Any, step: Selector) -> bool:
     return isinstance(step, Filter) and isinstance(value, list)
 
 
-def _chosen(value: Any, step: Selector, root: Any) -> Sequence[Any]:
-    if not isinstance(step, Filter):
-        return _keys(value, step)
+def _passing(value: Any, step: Filter, root: Any) -> Sequence[int]:
     return [index for index, item in enumerate(value) if step.holds(item, root)] if isinstance(value, list) else ()
 
 
@@ -182,12 +185,17 @@ def _changed(value: Any, steps: Sequence[Selector], change: Change, root: Any) -
     if step is _DEEP:
         now = value if _is_judged_below(value, rest[0]) else _changed(value, rest, change, root)
         return _changed_below(now, value, steps, change, root)
-    if isinstance(step, Filter) and isinstance(value, dict):
+    if not isinstance(step, Filter):
+        keys = _keys(value, step)
+    elif isinstance(value, dict):
         return _changed(value, rest, change, root) if step.holds(value, root) else value
+    else:
+        keys = _passing(value, step, root)
     result = value
-    for key in _chosen(value, step, root):
-        new = _changed(value[key], rest, change, root)
-        if new is not value[key]:
+    for key in keys:
+        old = value[key]
+        new = _changed(old, rest, change, root)
+        if new is not old:
             result = value.copy() if result is value else result
             result[key] = new
     return result
