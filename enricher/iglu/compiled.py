@@ -17,7 +17,7 @@ from enricher.iglu.contract import InvalidSchema, Report, SchemaIssue
 from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.formats import CHECKS, format_checker
 from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, prepare
-from enricher.iglu.reports import TOO_LONG, translate
+from enricher.iglu.reports import TOO_LONG, additional, translate
 from enricher.iglu.rows import rows
 from shared.schema import SchemaKey
 
@@ -125,11 +125,19 @@ def _fast_metaschema() -> jsonschema_rs.Draft4Validator:
 @cache
 def _record_engine() -> type[Validator]:
     """jsonschema's draft 4, but: `multipleOf` calculates in decimals, `uniqueItems` does not compare each item with
-    every other one, what is not finite is no number, and texts that conform are passed over quickly."""
+    every other one, what is not finite is no number, texts that conform are passed over quickly, what is missing is one
+    error, and additional properties are judged in their own order: a set has another one in every process."""
     finite = Draft4Validator.TYPE_CHECKER.redefine("number", _is_number)
     engine: type[Validator] = validators.extend(  # type: ignore[no-untyped-call]
         Draft4Validator,
-        validators={"multipleOf": _multiple_of, "properties": _properties, "uniqueItems": _unique_items},
+        validators={
+            "additionalProperties": _additional_properties,
+            "dependencies": _dependencies,
+            "multipleOf": _multiple_of,
+            "properties": _properties,
+            "required": _required,
+            "uniqueItems": _unique_items,
+        },
         type_checker=finite,
     )
     return engine
@@ -147,6 +155,31 @@ def _properties(validator: Any, properties: dict[str, Any], instance: Any, schem
         for name, part in properties.items():
             if name in instance and not _conforms(validator, instance[name], part):
                 yield from validator.descend(instance[name], part, path=name, schema_path=name)
+
+
+def _required(validator: Any, names: list[str], instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict) and not all(name in instance for name in names):
+        yield ValidationError("a property is missing")
+
+
+def _dependencies(validator: Any, needs: dict[str, Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
+    present = [need for name, need in needs.items() if isinstance(instance, dict) and name in instance]
+    if not all(name in instance for need in present if isinstance(need, list) for name in need):
+        yield ValidationError("a property that another one needs is missing")
+    for need in present:
+        if isinstance(need, dict):
+            yield from validator.descend(instance, need)
+
+
+def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    extra = additional(instance, schema)
+    if isinstance(allowed, dict):
+        for name in extra:
+            yield from validator.descend(instance[name], allowed, path=name)
+    elif not allowed and extra:
+        yield ValidationError("there are additional properties")
 
 
 _OF_TEXTS: Final = frozenset(("type", "description", "enum", "minLength", "maxLength", "format"))

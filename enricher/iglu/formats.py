@@ -51,6 +51,27 @@ PATTERNS: Final[dict[str, str]] = {
     "uuid": UUID_PATTERN,
 }
 
+_MESSAGE_OCTET: Final = "([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
+_MESSAGE_LABEL: Final = r"([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]{0,61}[a-zA-Z0-9])"
+
+#: Format → the pattern that upstream's message quotes, where it is another one.
+QUOTED: Final = {
+    "alpha": "^[a-zA-Z]+$",
+    "alphanumeric": "^[a-zA-Z0-9]+$",
+    "hostname": rf"^{_MESSAGE_LABEL}(\.{_MESSAGE_LABEL})*$",
+    "ip-address": rf"^(?:{_OCTET}\.){{3}}{_OCTET}$",
+    "ipv4": rf"^({_MESSAGE_OCTET}\.){{3}}{_MESSAGE_OCTET}$",
+    "phone": r"^\+(?:[0-9] ?){6,14}[0-9]$",
+    "style": r"\s*(.+?):\s*([^;]+);?",
+    "time": r"^\d{2}:\d{2}:\d{2}(?:\.\d+)?$",
+    "uri": (
+        r"^[A-Za-z][A-Za-z0-9+.-]*:(\/\/([A-Za-z0-9._~\-%!$&'()*+,;=:]*@)?[A-Za-z0-9._~\-!$&'()*+,;=%:\[\]]*"
+        r"(:[0-9]*)?)?[A-Za-z0-9._~\-%!$&'()*+,;=:@\/]*([?][A-Za-z0-9._~\-%!$&'()*+,;=:@\/?]*)?"
+        r"([#][A-Za-z0-9._~\-%!$&'()*+,;=:@\/?]*)?"
+    ),
+    "utc-millisec": r"^[0-9]+(\.?[0-9]+)?$",
+}
+
 #: Formats whose check the fast engine gets as a pattern, which is cheaper there than a call back into Python.
 #: Each pattern accepts a subset of what the check accepts (date-time: all but 29 February and leap seconds).
 FAST_PATTERNS: Final[dict[str, str]] = {

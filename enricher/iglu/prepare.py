@@ -9,6 +9,7 @@ whole laxer (below `not`, `oneOf`, in the names of `patternProperties`), only ex
 has none there gets no fast engine.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -25,6 +26,9 @@ _ANNOTATIONS: Final = frozenset(
     {"$schema", "$supersededBy", "default", "description", "examples", "id", "self", "title"}
 )
 _IN_PLACE: Final = frozenset({"allOf", "anyOf", "oneOf"})
+
+#: Keyword of ours, which the engines ignore: keyword → the author's text, where a report quotes it.
+AS_WRITTEN: Final = "evnt-as-written"
 
 #: Where references from places that need exact equivalents may lead.
 _DEFINITIONS: Final = ("#/definitions/", "#/$defs/")
@@ -92,7 +96,20 @@ def _for_record(schema: JsonSchema, patterns: dict[str, str]) -> JsonSchema:
         kept["patternProperties"] = {
             new: part for name, part in named for new in _translated(name, name, patterns).values()
         }
-    return kept
+    return kept | _as_written(schema)
+
+
+def _as_written(schema: JsonSchema) -> JsonSchema:
+    quoted = {
+        keyword: "".join(map(compact, value if isinstance(value, list) else [value]))
+        for keyword, value in schema.items()
+        if keyword in ("not", "oneOf")
+    }
+    return {AS_WRITTEN: quoted} if quoted else {}
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _translated(keyword: str, author: str, patterns: dict[str, str]) -> dict[str, str]:

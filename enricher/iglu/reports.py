@@ -1,7 +1,7 @@
 """jsonschema's errors in the words, paths and targets of the validator inside Snowplow's Iglu client.
 
-One jsonschema error may be several reports there (additional properties) and several one (required); what is
-reported about `anyOf` and `oneOf` are the violations of their branches.
+One jsonschema error may be several reports there (properties that are additional or missing); what is reported about
+`anyOf` and `oneOf` are the violations of their branches.
 """
 
 import json
@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 from jsonschema.exceptions import ValidationError
 
 from enricher.iglu.contract import Report
-from enricher.iglu.formats import PATTERNS
+from enricher.iglu.formats import PATTERNS, QUOTED
+from enricher.iglu.prepare import AS_WRITTEN, compact
 
 TOO_DEEP: Final = Report("Maximum allowed JSON depth exceeded", "/", None, ())
 TOO_LONG: Final = Report("Maximum allowed number length exceeded", "/", None, ())
@@ -46,13 +47,14 @@ class Fault(NamedTuple):
 
 
 def translate(errors: Iterable[ValidationError], patterns: dict[str, str]) -> tuple[Report, ...]:
-    """Distinct reports in the order of the errors. `patterns`: translated pattern → as its author wrote it."""
-    found: dict[Report, None] = {}
+    """In the order of the errors; what two branches complain about is told twice. `patterns`: translated pattern → as
+    its author wrote it."""
+    found: list[Report] = []
     for error in errors:
-        found.update(dict.fromkeys(_reports(error, patterns)))
+        found += _reports(error, patterns)
         if len(found) >= MOST_REPORTS:
             break
-    return tuple(found)[:MOST_REPORTS]
+    return tuple(found[:MOST_REPORTS])
 
 
 def _reports(error: ValidationError, patterns: dict[str, str]) -> Iterator[Report]:
@@ -84,9 +86,12 @@ def path_text(steps: Iterable[str | int]) -> str:
 
 
 def _type(fault: Fault) -> Iterator[Report]:
-    wanted = fault.value
-    expected = wanted if isinstance(wanted, str) else f"[{', '.join(map(str, wanted))}]"
-    yield _report(fault.path, "type", "{} found, {} expected", _type_name(fault.instance), expected)
+    wanted, found = fault.value, _type_name(fault.instance)
+    if isinstance(wanted, str):
+        yield _report(fault.path, "type", "{} found, {} expected", found, wanted)
+    else:
+        listed = f"[{', '.join(map(str, wanted))}]"
+        yield _report(fault.path, "unionType", "{} found, but {} is required", found, listed)
 
 
 def _type_name(value: Any) -> str:
@@ -103,13 +108,15 @@ def _required(fault: Fault) -> Iterator[Report]:
 
 
 def _additional_properties(fault: Fault) -> Iterator[Report]:
-    schema = fault.schema
-    allowed = schema.get("properties", {})
-    named = "|".join(schema.get("patternProperties", {}))
-    for name in fault.instance:
-        if name not in allowed and not (named and re.search(named, name)):
-            text = "is not defined in the schema and the schema does not allow additional properties"
-            yield Report(f"{fault.path}.{name}: {text}", fault.path, "additionalProperties", (name,))
+    text = "is not defined in the schema and the schema does not allow additional properties"
+    for name in additional(fault.instance, fault.schema):
+        yield Report(f"{fault.path}.{name}: {text}", fault.path, "additionalProperties", (name,))
+
+
+def additional(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Names that the schema says nothing about, in the order of the instance."""
+    known, patterns = schema.get("properties", {}), "|".join(schema.get("patternProperties", {}))
+    return [name for name in instance if name not in known and not (patterns and re.search(patterns, name))]
 
 
 def _additional_items(fault: Fault) -> Iterator[Report]:
@@ -134,8 +141,11 @@ def _format(fault: Fault) -> Iterator[Report]:
         yield _report(fault.path, "dateTime", "{} is an invalid {}", fault.instance, name)
     elif name == "uuid":
         yield _report(fault.path, "uuid", "{} is an invalid {}", fault.instance, name)
+    elif name == "email":  # upstream mixes the two up
+        yield _report(fault.path, "format", "does not match the {} pattern {}", fault.instance, name)
     else:
-        yield _report(fault.path, "format", "does not match the {} pattern {}", name, PATTERNS.get(name, name))
+        pattern = QUOTED.get(name) or PATTERNS.get(name, name)
+        yield _report(fault.path, "format", "does not match the {} pattern {}", name, pattern)
 
 
 def _multiple_of(fault: Fault) -> Iterator[Report]:
@@ -147,7 +157,9 @@ def _unique_items(fault: Fault) -> Iterator[Report]:
 
 
 def _not(fault: Fault) -> Iterator[Report]:
-    yield _report(fault.path, "not", "should not be valid to the schema {}", f'"not" : {_compact(fault.value)}')
+    yield _report(
+        fault.path, "not", "should not be valid to the schema {}", f'"not" : {fault.schema[AS_WRITTEN]["not"]}'
+    )
 
 
 def _dependencies(fault: Fault) -> Iterator[Report]:
@@ -156,11 +168,7 @@ def _dependencies(fault: Fault) -> Iterator[Report]:
 
 
 def _members(needs: Any) -> str:
-    return f"[{', '.join(needs)}]" if isinstance(needs, list) else _compact(needs)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return f"[{', '.join(needs)}]" if isinstance(needs, list) else compact(needs)
 
 
 def _unknown(fault: Fault) -> Iterator[Report]:
@@ -176,10 +184,12 @@ def _one_of(fault: Fault, patterns: dict[str, str]) -> Iterator[Report]:
     branches = _by_branch(fault)
     if not branches:
         text = "should be valid to one and only one of schema, but more than one are valid: {}"
-        yield _report(fault.path, "oneOf", text, "".join(map(_compact, fault.value)))
+        yield _report(fault.path, "oneOf", text, fault.schema[AS_WRITTEN]["oneOf"])
         return
     found = [report for branch in branches for report in translate(branch, patterns)]
-    yield from [report for report in found if report.keyword != "additionalProperties"] or found
+    for telling_little in ("required", "additionalProperties"):
+        found = [report for report in found if report.keyword != telling_little] or found
+    yield from found
 
 
 def _by_branch(fault: Fault) -> list[list[ValidationError]]:

@@ -30,7 +30,13 @@ def of(part: dict[str, Any]) -> dict[str, Any]:
 
 CASES: list[tuple[dict[str, Any], Any, str, str, tuple[str, ...]]] = [
     ({"type": "string"}, 1, "integer found, string expected", "type", ("integer", "string")),
-    ({"type": ["string", "null"]}, 1.5, "number found, [string, null] expected", "type", ("number", "[string, null]")),
+    (
+        {"type": ["string", "null"]},
+        1.5,
+        "number found, but [string, null] is required",
+        "unionType",
+        ("number", "[string, null]"),
+    ),
     ({"type": "integer"}, 1.0, "number found, integer expected", "type", ("number", "integer")),
     ({"type": "number"}, True, "boolean found, number expected", "type", ("boolean", "number")),
     ({"type": "array"}, {}, "object found, array expected", "type", ("object", "array")),
@@ -43,6 +49,8 @@ CASES: list[tuple[dict[str, Any], Any, str, str, tuple[str, ...]]] = [
     ({"pattern": r"^\d+$"}, "x", r"does not match the regex pattern ^\d+$", "pattern", (r"^\d+$",)),
     ({"format": "uuid"}, "x", "x is an invalid uuid", "uuid", ("x", "uuid")),
     ({"format": "date-time"}, "x", "x is an invalid date-time", "dateTime", ("x", "date-time")),
+    ({"format": "email"}, "x", "does not match the x pattern email", "format", ("x", "email")),
+    ({"format": "alpha"}, "1", "does not match the alpha pattern ^[a-zA-Z]+$", "format", ("alpha", "^[a-zA-Z]+$")),
     ({"minItems": 1}, [], "there must be a minimum of 1 items in the array", "minItems", ("1",)),
     ({"maxItems": 1}, [1, 2], "there must be a maximum of 1 items in the array", "maxItems", ("1",)),
     ({"minProperties": 1}, {}, "should have a minimum of 1 properties", "minProperties", ("1",)),
@@ -54,6 +62,13 @@ CASES: list[tuple[dict[str, Any], Any, str, str, tuple[str, ...]]] = [
         'should not be valid to the schema "not" : {"type":"null"}',
         "not",
         ('"not" : {"type":"null"}',),
+    ),
+    (
+        {"not": {"type": "string", "description": "of any kind", "enum": ["x", "é"]}},
+        "x",
+        'should not be valid to the schema "not" : {"type":"string","description":"of any kind","enum":["x","é"]}',
+        "not",
+        ('"not" : {"type":"string","description":"of any kind","enum":["x","é"]}',),
     ),
     (
         {"anyOf": [{"type": "string"}]},
@@ -117,13 +132,34 @@ def test_violations_of_properties_come_first_then_keywords_by_name() -> None:
 
 def test_the_violations_of_the_branches_stand_for_one_of() -> None:
     branches = [{"required": ["x"], "additionalProperties": False}, {"properties": {"a": {"type": "null"}}}]
-    assert [report[2] for report in reports({"oneOf": branches}, {"a": 1})] == ["required", "type"]
+    assert [report[2] for report in reports({"oneOf": branches}, {"a": 1})] == ["type"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "instance", "keywords"),
+    [
+        ({"required": ["x"]}, {}, ["required"]),
+        ({"properties": {}, "additionalProperties": False}, {"a": 1}, ["additionalProperties"]),
+        ({"required": ["x"], "additionalProperties": False}, {"a": 1}, ["additionalProperties"]),
+        ({"required": ["x"], "type": "null"}, {}, ["type"]),
+    ],
+)
+def test_what_is_missing_or_additional_in_one_of_counts_where_nothing_else_is_wrong(
+    branch: dict[str, Any], instance: Any, keywords: list[str]
+) -> None:
+    assert [report[2] for report in reports({"oneOf": [branch]}, instance)] == keywords
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
+def test_what_two_branches_complain_about_is_told_twice(keyword: str) -> None:
+    branches = [{"type": "object", "required": ["a"]}, {"type": "object", "required": ["a", "b"]}]
+    assert [report[3] for report in reports({keyword: branches}, {})] == [("a",), ("a",), ("b",)]
 
 
 def test_one_of_with_two_valid_branches_names_them() -> None:
-    [(message, path, keyword, _)] = reports({"oneOf": [{"minimum": 1}, {"maximum": 9}]}, 5)
+    [(message, path, keyword, _)] = reports({"oneOf": [{"title": "a", "minimum": 1}, {"maximum": 9}]}, 5)
     text = "should be valid to one and only one of schema, but more than one are valid"
-    assert message == f'$: {text}: {{"minimum":1}}{{"maximum":9}}'
+    assert message == f'$: {text}: {{"title":"a","minimum":1}}{{"maximum":9}}'
     assert (path, keyword) == ("$", "oneOf")
 
 
@@ -134,7 +170,19 @@ def test_items_beyond_a_tuple_are_reported_by_index() -> None:
 
 def test_dependencies_are_named_as_java_prints_a_map() -> None:
     document = {"dependencies": {"a": ["b", "c"]}}
-    assert reports(document, {"a": 1})[0][0] == "$: has an error with dependencies {a=[b, c]}"
+    assert [report[0] for report in reports(document, {"a": 1})] == ["$: has an error with dependencies {a=[b, c]}"]
+
+
+def test_dependencies_may_be_schemas() -> None:
+    document = {"dependencies": {"a": {"required": ["b"]}}}
+    assert [report[0] for report in reports(document, {"a": 1})] == ["$.b: is missing but it is required"]
+    assert reports(document, {"b": 1}) == reports(document, {"a": 1, "b": 1}) == reports(document, "a") == []
+
+
+def test_additional_properties_are_judged_in_their_own_order() -> None:
+    names = [f"{letter}{number}" for letter in "zmax" for number in (3, 1, 2)]
+    found = reports({"additionalProperties": {"type": "null"}, "properties": {"m1": {}}}, dict.fromkeys(names, 1))
+    assert [report[1] for report in found] == [f"$.{name}" for name in names if name != "m1"]
 
 
 @pytest.mark.parametrize(("levels", "deep"), [(50, False), (51, True)])
