@@ -39,7 +39,7 @@ PATTERNS: Final[dict[str, str]] = {
     "alpha": "[a-zA-Z]+",
     "alphanumeric": "[a-zA-Z0-9]+",
     "color": f"#?[0-9A-Fa-f]{{3,6}}|{_CSS_COLORS}|rgb\\([0-9%, ]+\\)",
-    "email": rf"(?:{_MAILBOX})@(?:(?:{_MAIL_LABEL}[.])+{_MAIL_TOP}|\[{_OCTET}(?:[.]{_OCTET}){{3}}\])",
+    "email": rf"\s*(?:{_MAILBOX})@(?:(?:{_MAIL_LABEL}[.])+{_MAIL_TOP}|\[{_OCTET}(?:[.]{_OCTET}){{3}}\])\s*",
     "hostname": f"{_LABEL}(?:[.]{_LABEL})*",
     "ip-address": f"{_OCTET}(?:[.]{_OCTET}){{3}}",
     "ipv4": f"{_PLAIN_OCTET}(?:[.]{_PLAIN_OCTET}){{3}}",

@@ -171,7 +171,7 @@ FORMATS: list[tuple[str, list[str], list[str]]] = [
      ["2023-02-29T00:00:00Z", "2024-01-31T00:00:00", "2024-01-31", "2024-01-31T24:00:00Z", "2024-01-31T00:00:00Z\n"]),
     ("date", ["2024-02-29"], ["2023-02-29", "2024-1-1", "2024-01-32", "20240101"]),
     ("time", ["10:00:00", "10:00:00.5"], ["10:00", "10:00:00Z"]),
-    ("email", ["a@b.example", "a.b+c@d-e.example", '"a b"@c.example', "a@[192.0.2.1]"],
+    ("email", ["a@b.example", "a.b+c@d-e.example", '"a b"@c.example', "a@[192.0.2.1]", " a@b.example\n"],
      ["a", "a@b", "a@@b.example", "a b@c.example", ".a@b.example", "a..b@c.example", "a@-b.example", "a@b.c"]),
     ("uuid", ["5c33fccf-6be5-4ce6-afb1-e34026a3ca75", "5C33FCCF-6BE5-4CE6-AFB1-E34026A3CA75"],
      ["5c33fccf6be54ce6afb1e34026a3ca75", "5c33fccf-6be5-4ce6-afb1-e34026a3ca7g",
