@@ -6,8 +6,8 @@ urllib and yarl normalise, refuse or forgive other things than these two, and wh
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes
 
+from enricher.forgiving import relax
 from enricher.remembered import remembered
 from enricher.values import Refused, tsv_safe
 
@@ -89,7 +89,8 @@ def parse(text: str) -> Uri | Refused:
     java = java_uri(text.replace(" ", "%20"))
     if isinstance(java, Uri):
         return java
-    relaxed = java_uri(relax(text))
+    encoded = relax(text)
+    relaxed = Refused("Invalid URL could not be parsed.") if encoded is None else java_uri(encoded)
     if isinstance(relaxed, Uri):
         return relaxed
     return Refused(
@@ -277,28 +278,3 @@ def _port(text: str, colon: int, end: int) -> int | None:
     if digits and int(digits[-400:]) >= 2**31:
         raise _Illegal("Malformed port number", colon + 1)
     return int(digits) if digits else None
-
-
-# ---- the forgiving parser -----------------------------------------------------------------------------------------
-
-_SPLIT: Final = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://[^/?#]*)?)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
-_SAFE: Final = re.compile(r"[A-Za-z0-9\-._~+]*")
-
-
-def relax(text: str) -> str:
-    """Decode each path segment, query name, query value and the fragment, then encode all but the safest characters."""
-    match = _SPLIT.fullmatch(text)
-    if match is None:
-        return text
-    front, path, query, fragment = match.groups()
-    encoded = front + "/".join(map(_recode, path.split("/")))
-    if query is not None:
-        encoded += "?" + "&".join("=".join(map(_recode, pair.split("=", 1))) for pair in query.split("&"))
-    return encoded if fragment is None else f"{encoded}#{_recode(fragment)}"
-
-
-def _recode(text: str) -> str:
-    if _SAFE.fullmatch(text):
-        return text
-    decoded = unquote_to_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return quote(decoded, safe="+", errors="replace")

@@ -138,6 +138,31 @@ def test_timestamps_reach_from_year_0_to_9999(text: str, column: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "written", "host", "port"),
+    [
+        ("https://me:pa|ss@a.com:8080/x", "https://me:pa%7Css@a.com:8080/x", "a.com", "8080"),
+        ("//m<e@a.com/x", "//m%3Ce@a.com/x", "a.com", "80"),
+        ("http://:100%@a.com/", "http://:100%25@a.com/", "a.com", "80"),
+        ("http://a.com:80/x|?mail=me@b.com", "http://a.com:80/x%7C?mail=me%40b.com", "a.com", "80"),
+        ("http://[::1]:8080/x|", "http://[::1]:8080/x%7C", "[::1]", "8080"),
+        ("http://a_b.com:8080/x|", "http://a_b.com:8080/x%7C", "", "80"),
+    ],
+)
+def test_a_url_is_encoded_anew(text: str, written: str, host: str, port: str) -> None:
+    uri = url.parse(text)
+    assert isinstance(uri, url.Uri)
+    assert uri.text == written
+    assert url.parts(uri)[1:3] == (host, port)
+
+
+@pytest.mark.parametrize("text", ["http://a.com:x/|", "http://a.com:/|", "//a.com:8o/|", "http://http://a.com/|"])
+def test_a_port_that_is_no_number_can_not_be_encoded_anew(text: str) -> None:
+    refused = url.parse(text)
+    assert isinstance(refused, Refused)
+    assert refused.message.endswith("nor by Scala parsing (error: [Invalid URL could not be parsed.]).")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("-62167219200001", "Formatting as -0001-12-31 23:59:59.999 is not Redshift-compatible"),
