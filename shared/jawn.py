@@ -18,7 +18,7 @@ _LITERALS = {"t": "true", "f": "false", "n": "null"}
 _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*)?")
 _DIGITS = re.compile(r"[0-9]+")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
-_HEX = re.compile(r"[0-9a-fA-F]{4}")
+_HEX = re.compile(r"[0-9a-fA-F]")
 _BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 
 _State = Literal["value", "array start", "array end", "object start", "object end", "key", "colon"]
@@ -157,12 +157,22 @@ class _Scanner:
     def _escape(self, place: int) -> int:
         kind = self._text[place + 1]
         if kind == "u":
-            if _HEX.match(self._text, place + 2) is None:
-                self._die(place + 2, "expected valid unicode escape") if self._text[place + 5] else None
+            self._hexadecimal(place + 2)
             return place + 6
         if kind not in '"\\/bfnrt':
             self._die(place, f"illegal escape sequence (\\{kind})", 1)
         return place + 2
+
+    def _hexadecimal(self, place: int) -> None:
+        """Jawn looks digits up in a table of ASCII: what lies behind its end lies, to it, behind that of the text."""
+        digits = self._text[place : place + 4]
+        if len(digits) < 4:
+            raise IndexError
+        strange = _HEX.sub("", digits)
+        if strange and not strange[0].isascii():
+            raise IndexError
+        if strange:
+            self._die(place, "expected valid unicode escape")
 
     def _skip_spaces(self, place: int) -> int:
         while self._text[place] in _SPACES:

@@ -101,6 +101,8 @@ def test_is_written_as_circe_does(text: str, written: str) -> None:
         ("[-x]", "expected digit got '-x]' (line 1, column 2)"),
         ('["\\x"]', "illegal escape sequence (\\x) got '\\...' (line 1, column 3)"),
         ('["\t"]', "control char (9) in string got '\t...' (line 1, column 3)"),
+        ('["\\u12é4"]', "exhausted input"),
+        ('["\\u1x€4"]', "expected valid unicode escape got '1x€4\"]' (line 1, column 5)"),
         ('["\\u12"]', "expected valid unicode escape got '12\"]' (line 1, column 5)"),
         ("[1234567x", "expected ] or , got 'x' (line 1, column 9)"),
         ("[?234567", "expected json value got '?23456...' (line 1, column 2)"),
