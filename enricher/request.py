@@ -22,6 +22,8 @@ _FORWARDED: Final = "forwarded: for="
 #: Encodings that are charsets to Python only.
 _FOREIGN_CHARSETS: Final = frozenset(("charmap", "palmos", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"))
 _LONGEST_CHARSET: Final = 40
+#: Python's names of charsets → those that Java prints, however they were spelled.
+_JAVA_CHARSETS: Final = {"ascii": "US-ASCII", "iso8859-1": "ISO-8859-1", "utf-16": "UTF-16", "utf-8": "UTF-8"}
 #: What a header that may be one of them begins with.
 _FORWARDING: Final = frozenset(("x", "X", "f", "F"))
 _ADDRESS: Final = re.compile(
@@ -116,21 +118,23 @@ def read(payload: CollectorPayload | Damaged | Unreadable) -> Request | list[For
         or (user is not None and network_userid is None)
         or not _is_collector_payload(payload.schema)
     ):
-        return _violations(payload, query, path, network_userid)
+        return _violations(payload, charset, query, path, network_userid)
     address = forwarded_address(lines) or payload.ip_address
     return Request(payload, *path, query, address, network_userid, Headers(lines))
 
 
 def _violations(
     payload: CollectorPayload,
+    charset: str,
     query: querystring.Pairs | Refused,
     path: tuple[str, str] | None,
     network_userid: str | None,
 ) -> list[FormatViolation]:
     found = []
     if isinstance(query, Refused):
+        encoding = _JAVA_CHARSETS.get(charset) or payload.encoding
         reason = _plain(query.message)
-        message = f"could not extract name-value pairs from querystring with encoding {payload.encoding}: {reason}"
+        message = f"could not extract name-value pairs from querystring with encoding {encoding}: {reason}"
         found.append(FormatViolation(message, "querystring", payload.querystring))
     if path is None:
         found.append(FormatViolation(_path_complaint(payload.path), "path", payload.path))
@@ -154,8 +158,8 @@ def _path_complaint(path: str | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """How upstream makes exception texts comparable."""
-    return re.sub(r"@[0-9a-fA-F]+;?", "@xxxxxx;", re.sub(r"[\x00-\x1f\x7f]", "", text.replace("\t", "    ")))
+    """How upstream makes exception texts comparable: an object's hash ends in a semicolon, a mail address does not."""
+    return re.sub(r"[\x00-\x1f\x7f]", "", re.sub("@[0-9a-z]+;", "@xxxxxx;", text).replace("\t", "    ")).strip(" ")
 
 
 @remembered(1024)

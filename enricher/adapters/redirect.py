@@ -16,10 +16,11 @@ def adapt(request: Request, limits: Limits) -> Adapted:
     if not request.query:
         return refuse("querystring", None, "empty querystring: not a valid URI redirect")
     parameters = dict(request.query)
-    target = parameters.pop("u", None)
+    target = parameters.get("u")
     if target is None:
-        shown = "&".join(f"{name}={'null' if value is None else value}" for name, value in request.query)
+        shown = "&".join(f"{name}={'null' if value is None else value}" for name, value in parameters.items())
         return refuse("querystring", shown, "missing `u` parameter: not a valid URI redirect")
+    del parameters["u"]
     entity = {"schema": _SCHEMA, "data": {"uri": target}}
     parameters |= {"tv": "r-tp2", "p": parameters.get("p", "web")}
     if parameters.get("e") is None:

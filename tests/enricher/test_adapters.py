@@ -129,3 +129,8 @@ def test_what_type_a_body_has_is_asked_before_the_schema_in_the_query() -> None:
         for body in ("{}", None)
     ]
     assert [[message["field"] for message in messages] for messages in asked] == [["contentType"], ["schema"]]
+
+
+def test_a_redirect_to_nowhere_quotes_the_last_of_each_parameter() -> None:
+    (row,) = rows(enrich(record(path="/r/tp2", querystring="a=1&b&u&a=2")))
+    assert [message["value"] for message in row["data"]["failure"]["messages"]] == ["a=2&b=null&u=null"]

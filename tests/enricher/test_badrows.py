@@ -133,6 +133,24 @@ def test_one_record_can_violate_the_format_in_four_ways() -> None:
     assert messages[3]["error"].endswith("failed: found x")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "query", "reason"),
+    [
+        (
+            "utf8",
+            "mail=me@abc.com|",
+            "UTF-8: Illegal character in query at index 33: http://localhost/?mail=me@abc.com|",
+        ),
+        ("latin1", "a=x@0f;|\t ", "ISO-8859-1: Illegal character in query at index 25: http://localhost/?a=x@xxxxxx;|"),
+    ],
+)
+def test_an_illegal_query_is_quoted_as_it_came_but_for_hashes(encoding: str, query: str, reason: str) -> None:
+    (row,) = rows(enrich(record(encoding=encoding, querystring=query)))
+    message = row["data"]["failure"]["message"]
+    assert message["value"] == query
+    assert message["expectation"] == f"could not extract name-value pairs from querystring with encoding {reason}"
+
+
 @pytest.mark.parametrize("name", ["truncated Thrift", "odd path", "enrichment that breaks"])
 def test_a_record_is_kept_whole(name: str) -> None:
     originals = {
