@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, overload
 from enricher import querystring
 from enricher.remembered import remembered
 from enricher.values import Refused, lenient_uuid
-from shared.payload import END_OF_BYTES, SCHEMA, CollectorPayload, Damaged
+from shared.payload import NO_CHARSET, SCHEMA, CollectorPayload, Damaged
 from shared.rawmessage import Unreadable
 
 _SCHEMA: Final = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")
@@ -22,6 +22,7 @@ _FORWARDED: Final = "forwarded: for="
 #: Encodings that are charsets to Python only.
 _FOREIGN_CHARSETS: Final = frozenset(("charmap", "palmos", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"))
 _LONGEST_CHARSET: Final = 40
+_CHARSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-+.:_]*")
 #: Python's names of charsets → those that Java prints, however they were spelled.
 _JAVA_CHARSETS: Final = {"ascii": "US-ASCII", "iso8859-1": "ISO-8859-1", "utf-16": "UTF-16", "utf-8": "UTF-8"}
 #: What a header that may be one of them begins with.
@@ -103,7 +104,7 @@ def read(payload: CollectorPayload | Damaged | Unreadable) -> Request | list[For
     if isinstance(payload, Unreadable):
         return [FormatViolation(payload.reason)]
     if isinstance(payload, Damaged):
-        return [FormatViolation(f"error deserializing raw event: {END_OF_BYTES}")]
+        return [FormatViolation(f"error deserializing raw event: {payload.reason}")]
     charset = _charset(payload.encoding)
     if isinstance(charset, Refused):
         return [FormatViolation(f"error deserializing raw event: {charset.message}")]
@@ -175,8 +176,9 @@ def api_path(path: str) -> tuple[str, str] | None:
 
 def _charset(name: str | None) -> str | Refused:
     if name is None:
-        return Refused("Null charset name")
-    return _known_charset(name) if len(name) <= _LONGEST_CHARSET else Refused(name)
+        return Refused(NO_CHARSET)
+    legal = len(name) <= _LONGEST_CHARSET and _CHARSET.fullmatch(name) is not None
+    return _known_charset(name) if legal else Refused(name)
 
 
 @remembered(64)

@@ -74,7 +74,8 @@ class CollectorPayload:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """Bytes in which no struct could be read up to its end, and why; everything behind them is in here too."""
+    """Bytes in which no struct could be read up to its end, and why, as Thrift's own reader says it; everything behind
+    them is in here too."""
 
     record: bytes
     reason: str
@@ -122,7 +123,8 @@ _I64_FIELD: Final = Struct(">Bhq")
 _LIST_FIELD: Final = Struct(">BhBi")
 _LENGTH: Final = Struct(">i")
 
-#: What Snowplow's own reader says of every truncation.
+#: What Snowplow's own reader says of every truncation, and of a struct without an encoding.
+NO_CHARSET: Final = "Null charset name"
 END_OF_BYTES: Final = "Reached end of bytes when parsing as thrift format"
 
 
@@ -265,7 +267,7 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
                 identifier = buffer[offset + 1] << 8 | buffer[offset + 2]
                 end = offset + 7 + _length(buffer, offset + 3)
                 if end > size:
-                    _end_of_bytes()
+                    _beyond_the_end(end - offset - 7)
                 place = texts.get(identifier)
                 if place is not None:
                     values[place] = buffer[offset + 7 : end].decode("utf-8", "replace")
@@ -280,7 +282,7 @@ def _read_struct(buffer: bytes, start: int) -> tuple[list[Any], int]:
     except (IndexError, struct.error):
         _end_of_bytes()
     if offset == start:
-        raise _Broken("struct without fields")
+        raise _Broken(NO_CHARSET)
     values[_RECORD] = buffer[start : offset + 1]
     return values, offset + 1
 
@@ -298,13 +300,14 @@ def _read_other(buffer: bytes, offset: int, values: list[Any]) -> int:
 
 def _read_strings(buffer: bytes, offset: int, count: int) -> tuple[list[str], int]:
     size = len(buffer)
-    if count < 0 or count > (size - offset) // 4:
+    _refuse_negative(count)
+    if count > (size - offset) // 4:
         _end_of_bytes()
     strings = []
     for _ in range(count):
         end = offset + 4 + _length(buffer, offset)
         if end > size:
-            _end_of_bytes()
+            _beyond_the_end(end - offset - 4)
         strings.append(buffer[offset + 4 : end].decode("utf-8", "replace"))
         offset = end
     return strings, offset
@@ -318,7 +321,7 @@ def _length(buffer: bytes, offset: int) -> int:
 def _skip(buffer: bytes, offset: int, kind: int, depth: int) -> int:
     """The offset behind a value of this type, which is inside the buffer or at its end."""
     if depth == 0:
-        raise _Broken("containers nested too deep")
+        raise _Broken("Maximum skip depth exceeded")
     match kind:
         case _ if kind in _SIZES:
             return _behind(buffer, offset, _SIZES[kind])
@@ -332,11 +335,12 @@ def _skip(buffer: bytes, offset: int, kind: int, depth: int) -> int:
         case 14 | 15:
             return _skip_items(buffer, offset + 1, (buffer[offset],), depth)
         case _:
-            raise _Broken(f"unknown field type {kind}")
+            raise _Broken(f"Unrecognized type {kind if kind < 128 else kind - 256}")
 
 
 def _behind(buffer: bytes, offset: int, length: int) -> int:
-    if length < 0 or offset + length > len(buffer):
+    _refuse_negative(length)
+    if offset + length > len(buffer):
         _end_of_bytes()
     return offset + length
 
@@ -350,12 +354,24 @@ def _skip_struct(buffer: bytes, offset: int, depth: int) -> int:
 def _skip_items(buffer: bytes, offset: int, kinds: tuple[int, ...], depth: int) -> int:
     (count,) = _LENGTH.unpack_from(buffer, offset)
     offset += 4
-    if count < 0 or count * len(kinds) > len(buffer) - offset:  # no value takes less than one byte
+    _refuse_negative(count)
+    if count * len(kinds) > len(buffer) - offset:  # no value takes less than one byte
         _end_of_bytes()
     for _ in range(count):
         for kind in kinds:
             offset = _skip(buffer, offset, kind, depth - 1)
     return offset
+
+
+def _refuse_negative(length: int) -> None:
+    if length < 0:
+        raise _Broken(f"Negative length: {length}")
+
+
+def _beyond_the_end(length: int) -> NoReturn:
+    """A length of `_length`."""
+    _refuse_negative(length if length < 1 << 31 else length - (1 << 32))
+    _end_of_bytes()
 
 
 def _end_of_bytes() -> NoReturn:

@@ -120,11 +120,45 @@ def test_all_types_are_among_the_cases() -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["klingon", "", "hex", "rot13", "idna", "utf-7", "unicode_escape", "undefined", "utf-8\0", "punycode"]
+    "encoding",
+    [
+        "klingon",
+        "",
+        "hex",
+        "rot13",
+        "idna",
+        "utf-7",
+        "unicode_escape",
+        "undefined",
+        "utf-8\0",
+        "utf 8",
+        "utf8\x0b",
+        "punycode",
+    ],
 )
 def test_what_is_no_charset_is_named(encoding: str) -> None:
     (row,) = rows(enrich(record(encoding=encoding, querystring="e=pv&page=%C3%BC")))
     assert row["data"]["failure"]["message"] == {"error": f"error deserializing raw event: {encoding}"}
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (b"nonsense", "Unrecognized type 110"),
+        (b"\xff\0\1", "Unrecognized type -1"),
+        (b"\x0c\0\1\x63\0\1", "Unrecognized type 99"),
+        (b"\x0f\0\1\x0b\xff\xff\xff\xff", "Negative length: -1"),
+        (b"\x0f\1\x5e\x0b\xff\xff\xff\xfe", "Negative length: -2"),
+        (b"\x0b\0\1\x90\0\0\0", "Negative length: -1879048192"),
+        (b"\x0f\1\x5e\x0b\0\0\0\1\xff\xff\xff\xff", "Negative length: -1"),
+        (b"\0", "Null charset name"),
+        (b"\x0b\0\x64", "Reached end of bytes when parsing as thrift format"),
+        (b"\x0f\0\1\x0f\0\0\0\1" * 40, "Reached end of bytes when parsing as thrift format"),
+    ],
+)
+def test_what_is_no_record_is_told_in_the_words_of_thrift(record: bytes, reason: str) -> None:
+    (row,) = rows(enrich(record))
+    assert row["data"]["failure"]["message"] == {"error": f"error deserializing raw event: {reason}"}
 
 
 def test_one_record_can_violate_the_format_in_four_ways() -> None:
