@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from enricher import base64url, jsontext
 from enricher.enrichments.contract import Entity
 from enricher.iglu.contract import Resolution, Schema
@@ -153,14 +155,15 @@ def _open(source: str, text: str, wanted: Family, schemas: Schemas, max_depth: i
         return None
     wrapper = self_describing(document.value)
     if isinstance(wrapper, str):
-        checked.violations.append(NotIglu(source, document.value, wrapper))
+        checked.violations.append(NotIglu(source, _kept(document, document.value, document.exact), wrapper))
         return None
     if not wanted.has(wrapper.uri):
-        checked.violations.append(CriterionMismatch(source, wrapper.uri, wanted.text, wrapper.data))
+        data = _kept(document, wrapper.data, document.exact["data"])
+        checked.violations.append(CriterionMismatch(source, wrapper.uri, wanted.text, data))
         return None
     invalid = judge(source, wrapper, schemas[wrapper.uri], document.levels)
     if invalid is not None:
-        checked.violations.append(invalid)
+        checked.violations.append(invalid._replace(data=_kept(document, wrapper.data, document.exact["data"])))
         return None
     return document, wrapper.data, document.exact["data"]
 
@@ -175,11 +178,16 @@ def _check(
         if resolution is None or "data" not in value:
             found = self_describing(value)
             if isinstance(found, str):
-                checked.violations.append(NotIglu(source, value, found))
+                checked.violations.append(NotIglu(source, _kept(document, value, exact[position]), found))
                 continue
             resolution = schemas.first_of(found.uri, values)
         text = None if document.exact is document.value else _literal_text(exact[position])
         _judge(source, Entity(value["schema"], value["data"], text), resolution, document.levels, checked)
+
+
+def _kept(document: jsontext.Document, value: Any, exact: Any) -> Any:
+    """What is told of as it was sent: `exact` where a literal must be kept."""
+    return value if document.exact is document.value else jsontext.verbatim(exact)
 
 
 def _literal_text(exact: Any) -> str:
@@ -188,11 +196,11 @@ def _literal_text(exact: Any) -> str:
 
 def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | None, checked: Checked) -> None:
     if not isinstance(resolution, Schema):
-        checked.violations.append(Invalid(source, entity.schema, resolution, entity.data))
+        checked.violations.append(Invalid(source, entity.schema, resolution, _as_written(entity)))
         return
     reports = resolution.reports(entity.data, levels)
     if reports:
-        checked.violations.append(Invalid(source, entity.schema, reports, entity.data))
+        checked.violations.append(Invalid(source, entity.schema, reports, _as_written(entity)))
         return
     if resolution.superseded_by is None:
         checked.entities.append(entity)
@@ -200,6 +208,14 @@ def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | No
     info = {"originalSchema": entity.schema, "validatedWith": resolution.superseded_by}
     checked.infos.append(Entity(_VALIDATION_INFO, info))
     checked.entities.append(_renamed(entity, resolution.key.uri))
+
+
+def _as_written(entity: Entity) -> Any:
+    """The data, with their literals where these must be kept."""
+    if entity.text is None:
+        return entity.data
+    head = f'{{"schema":"{entity.schema}","data":'
+    return msgspec.Raw(entity.text[len(head) : -1].encode("utf-8", "replace"))
 
 
 def _renamed(entity: Entity, uri: str) -> Entity:

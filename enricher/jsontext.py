@@ -77,6 +77,11 @@ def render(value: Any, *, literals: bool = False) -> str:
     return _print(value)
 
 
+def verbatim(exact: Any) -> msgspec.Raw:
+    """A part of Document.exact that prints with its literals wherever it is put."""
+    return msgspec.Raw(render(exact, literals=True).encode("utf-8", "replace"))
+
+
 def _write(value: Any) -> str:
     """The same encoder as the proof: another one would print `0.00001` as `1e-5`."""
     return _encode(value).decode()
@@ -189,6 +194,8 @@ def _print(value: Any) -> str:
     match value:
         case Number():
             return str(value)
+        case msgspec.Raw():
+            return bytes(value).decode()
         case str():
             return _quote(value)
         case dict():

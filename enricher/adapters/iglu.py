@@ -56,7 +56,7 @@ def _self_described(body: str | None, content_type: str | None, query: Parameter
         return Refusal((NotJson("body", body, document.message),))
     found = self_describing(document.value)
     if isinstance(found, str):
-        return Refusal((NotIglu(document.value, found),))
+        return Refusal((NotIglu(jsontext.verbatim(document.exact), found),))
     return [_event(found.uri, document.exact["data"], query, "app")]
 
 

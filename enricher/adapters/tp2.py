@@ -1,6 +1,6 @@
 """Tracker protocol by POST: a self-describing array of events; by GET one event in the query string."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -83,16 +83,16 @@ def _usual(body: str) -> SelfDescribing | None:
 
 def _open(body: str, limits: Limits) -> SelfDescribing | Refusal:
     """The long way, for numbers and for everything that is wrong."""
-    value = _parse(body, limits)
-    if isinstance(value, jsontext.NotJson):
-        return Refusal((NotJson("body", body, value.message),))
-    document = self_describing(value)
-    return Refusal((NotIglu(value, document),)) if isinstance(document, str) else document
+    document = _parse(body, limits)
+    if isinstance(document, jsontext.NotJson):
+        return Refusal((NotJson("body", body, document.message),))
+    found = self_describing(document.value)
+    return Refusal((NotIglu(jsontext.verbatim(document.exact), found),)) if isinstance(found, str) else found
 
 
-def _parse(body: str, limits: Limits) -> Any:
+def _parse(body: str, limits: Limits) -> jsontext.Document | jsontext.NotJson:
     document = jsontext.parse(body, limits.json_depth)
     if isinstance(document, jsontext.NotJson):
         mended = limits.mend(body)
         return document if mended == body else _parse(mended, Limits(limits.json_depth, untouched))
-    return document.value
+    return document

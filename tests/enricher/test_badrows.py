@@ -272,3 +272,44 @@ def test_made_up_charsets_are_not_remembered() -> None:
     for number in range(20):
         assert len(rows(enrich(record(encoding=f"made-up-{number}", querystring="e=pv")))) == 1
     assert len(_cache) == before
+
+
+_NUMBERS = '{"a":1.00,"b":1E5,"c":12345678901234567890.125,"d":-0,"e":1e400,"f":100000000000000000000}'
+_SNOWPLOW = "iglu:com.snowplowanalytics.snowplow"
+
+
+@pytest.mark.parametrize("text", ["{}", '{"x":"\\ud800"}'])
+@pytest.mark.parametrize(
+    ("name", "sent", "rows_too"),
+    [
+        (
+            "ue_pr",
+            '{"schema":"%s/unstruct_event/jsonschema/1-0-0","data":{"schema":"%s/no/jsonschema/1-0-0","data":%s}}',
+            False,
+        ),
+        (
+            "ue_pr",
+            '{"schema":"%s/unstruct_event/jsonschema/1-0-0","data":{"schema":"%s/geolocation_context/jsonschema/1-1-0","data":%s}}',
+            False,
+        ),
+        (
+            "co",
+            '{"schema":"%s/contexts/jsonschema/1-0-0","data":[{"schema":"%s/no/jsonschema/0-0-0","data":%s}]}',
+            True,
+        ),
+        ("co", '{"schema":"%s/contexts/jsonschema/1-0-0","data":{"schema":"%s/no/jsonschema/0-0-0","data":%s}}', False),
+        ("co", '{"schema":"%s/unstruct_event/jsonschema/1-0-0","data":["%s",%s]}', False),
+        ("co", '["%s","%s",%s]', True),
+    ],
+)
+def test_numbers_of_what_is_refused_stay_as_they_were_written(name: str, sent: str, rows_too: bool, text: str) -> None:
+    data = _NUMBERS[:-1] + f',"g":{text}}}'
+    outcome = enrich(post({**GOOD, name: sent % (_SNOWPLOW, _SNOWPLOW, data)}))
+    (line,), (row,) = outcome.failed, outcome.bad
+    assert _NUMBERS[:-1].encode() in line.body
+    assert (_NUMBERS[:-1].encode() in row.body) == rows_too
+
+
+def test_numbers_of_a_refused_body_stay_as_they_were_written() -> None:
+    (row,) = enrich(post(body=f'{{"schema":"x","data":{_NUMBERS}}}')).bad
+    assert f'"json":{{"schema":"x","data":{_NUMBERS}}}'.encode() in row.body
