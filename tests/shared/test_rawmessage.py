@@ -53,7 +53,8 @@ def test_the_format_is_the_one_of_snowplow() -> None:
             "Unsupported versions in compressed record header: 2, 1",
         ),
         (gzipped(b"\x01\x07"), [], "Unsupported versions in compressed record header: 1, 7"),
-        (gzipped(b"\x01"), [], CORRUPT),
+        (gzipped(b"\x01"), [], "Unsupported versions in compressed record header: 1, -1"),
+        (gzipped(b""), [], "Unsupported versions in compressed record header: -1, -1"),
         (gzipped(b"\x01\x01", framed(RECORDS[0], RECORDS[1])[:-1]), PAYLOADS[:1], CORRUPT),
         (gzipped(b"\x01\x01", framed(RECORDS[0]), b"\x00\x00"), PAYLOADS[:1], CORRUPT),
         (gzipped(b"\x01\x01", framed(RECORDS[0]), b"\xff\xff\xff\xff"), PAYLOADS[:1], CORRUPT),
@@ -73,6 +74,11 @@ def test_a_record_that_is_too_large_does_not_harm_the_next(method: Method) -> No
     large = encode(CollectorPayload(path="/com.acme/v1", body="x" * 200_000))
     message = pack([RECORDS[0], large, RECORDS[1]], method)
     assert list(read(message, 100_000)) == [PAYLOADS[0], TooLarge(message, len(large), method), PAYLOADS[1]]
+
+
+def test_a_batch_that_ends_in_a_record_that_is_too_large_is_told_of_once() -> None:
+    message = gzipped(b"\x01\x01", framed(RECORDS[0]), b"\x00\x02\x00\x00", b"x" * 100)
+    assert list(read(message, 100_000)) == [PAYLOADS[0], TooLarge(message, 0x20000, "gzip")]
 
 
 def test_a_damaged_record_does_not_harm_the_next() -> None:
