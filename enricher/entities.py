@@ -12,7 +12,7 @@ import msgspec
 
 from enricher import base64url, jsontext
 from enricher.enrichments.contract import Entity
-from enricher.iglu.contract import Resolution, Schema
+from enricher.iglu.contract import InvalidSchema, NotResolved, Resolution, Schema
 from enricher.selfdescribing import Family, SelfDescribing, family, self_describing
 from enricher.violations import CriterionMismatch, Invalid, NotIglu, NotJson, Violation
 from shared.event import INDEX
@@ -196,11 +196,12 @@ def _literal_text(exact: Any) -> str:
 
 def _judge(source: str, entity: Entity, resolution: Resolution, levels: int | None, checked: Checked) -> None:
     if not isinstance(resolution, Schema):
-        checked.violations.append(Invalid(source, entity.schema, resolution, _as_written(entity)))
+        checked.violations.append(_without_schema(source, entity.schema, resolution, _as_written(entity)))
         return
     reports = resolution.reports(entity.data, levels)
     if reports:
-        checked.violations.append(Invalid(source, entity.schema, reports, _as_written(entity)))
+        found = Invalid(source, entity.schema, reports, _as_written(entity), resolution.superseded_by)
+        checked.violations.append(found)
         return
     if resolution.superseded_by is None:
         checked.entities.append(entity)
@@ -228,9 +229,14 @@ def _renamed(entity: Entity, uri: str) -> Entity:
 def judge(source: str, sent: SelfDescribing, resolution: Resolution, levels: int | None) -> Invalid | None:
     """Whether the data conforms to what its URI resolved to. levels: at most so many it has, where that is known."""
     if not isinstance(resolution, Schema):
-        return Invalid(source, sent.uri, resolution, sent.data)
+        return _without_schema(source, sent.uri, resolution, sent.data)
     reports = resolution.reports(sent.data, levels)
-    return Invalid(source, sent.uri, reports, sent.data) if reports else None
+    return Invalid(source, sent.uri, reports, sent.data, resolution.superseded_by) if reports else None
+
+
+def _without_schema(source: str, uri: str, resolution: InvalidSchema | NotResolved, data: Any) -> Invalid:
+    superseded_by = resolution.superseded_by if isinstance(resolution, InvalidSchema) else None
+    return Invalid(source, uri, resolution, data, superseded_by)
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------

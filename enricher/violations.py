@@ -47,12 +47,14 @@ class CriterionMismatch(NamedTuple):
 
 
 class Invalid(NamedTuple):
-    """The schema is not there, is not valid, or the data does not conform to it."""
+    """The schema is not there, is not valid, or the data does not conform to it. superseded_by: the version that did
+    the judging, where it is another than that of the URI."""
 
     source: str
     uri: str
     problem: tuple[Report, ...] | InvalidSchema | NotResolved
     data: Any
+    superseded_by: str | None = None
 
 
 class AtomicErrors(NamedTuple):
@@ -82,17 +84,17 @@ def message(violation: Violation) -> dict[str, Any]:
             return {"json": json, "error": code}
         case CriterionMismatch(_, uri, criterion, _):
             return {"schemaKey": uri, "schemaCriterion": criterion}
-        case Invalid(_, uri, problem, _):
-            return {"schemaKey": uri, "error": iglu_error(problem)}
+        case Invalid(_, uri, problem, _, superseded_by):
+            superseding = {"supersededBy": superseded_by} if superseded_by else {}
+            return {"schemaKey": uri, "error": superseding | iglu_error(problem)}
         case AtomicErrors(errors):
             return {"schemaKey": ATOMIC, "error": iglu_error(tuple(map(_atomic_report, errors)))}
 
 
 def iglu_error(problem: tuple[Report, ...] | InvalidSchema | NotResolved) -> dict[str, Any]:
     match problem:
-        case NotResolved(history, superseded_by):
-            superseding = {"supersededBy": superseded_by} if superseded_by else {}
-            return {"error": "ResolutionError", **superseding, "lookupHistory": history}
+        case NotResolved(history):
+            return {"error": "ResolutionError", "lookupHistory": history}
         case InvalidSchema(issues):
             return {"error": "ValidationError", "schemaIssues": [issue._asdict() for issue in issues]}
         case _:
@@ -161,9 +163,9 @@ def _describe(problem: Violation | EnrichmentError) -> _Description:
 
 
 def _describe_invalid(invalid: Invalid) -> _Description:
-    source, uri, problem, data = invalid
+    source, uri, problem, data, _ = invalid
     match problem:
-        case NotResolved(history, _):
+        case NotResolved(history):
             text = f"Resolution error: schema {uri} not found"
             return "ResolutionError", [{"message": text, "source": source, "lookupHistory": history}], uri, data
         case InvalidSchema(issues):

@@ -30,9 +30,9 @@ def compile_schema(
 ) -> CompiledSchema | InvalidSchema:
     try:
         found = issues(document)
-        return InvalidSchema(found) if found else _compiled(key, document, superseded_by, max_depth)
+        return InvalidSchema(found, superseded_by) if found else _compiled(key, document, superseded_by, max_depth)
     except RecursionError:
-        return InvalidSchema((SchemaIssue("$", "$: is nested too deep"),))
+        return InvalidSchema((SchemaIssue("$", "$: is nested too deep"),), superseded_by)
 
 
 def _compiled(key: SchemaKey, document: JsonSchema, superseded_by: str | None, max_depth: int) -> CompiledSchema:

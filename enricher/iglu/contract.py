@@ -44,16 +44,16 @@ class SchemaIssue(NamedTuple):
 
 
 class InvalidSchema(NamedTuple):
-    """A registry has the schema, but it is not a valid one."""
+    """A registry has the schema, but it is not a valid one. superseded_by: as in Schema."""
 
     issues: tuple[SchemaIssue, ...]
+    superseded_by: str | None = None
 
 
 class NotResolved(NamedTuple):
     """No registry has the schema. `lookup_history` is JSON as a bad row's ResolutionError carries it."""
 
     lookup_history: list[dict[str, Any]]
-    superseded_by: str | None = None
 
 
 #: What a lookup of an Iglu URI can end in.

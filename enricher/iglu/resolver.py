@@ -59,7 +59,7 @@ class IgluResolver:
 
     def _digest(self, uri: str, result: Found | NotFound) -> _Known:
         if isinstance(result, NotFound):
-            return _Known(NotResolved(result.history, result.superseded_by), result.fresh_until, None)
+            return _Known(NotResolved(result.history), result.fresh_until, None)
         before = self._known.get(uri)
         if before is not None and before.document == result.document:
             return before._replace(fresh_until=result.fresh_until)

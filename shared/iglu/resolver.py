@@ -29,7 +29,6 @@ class NotFound(NamedTuple):
     """history: JSON of a ResolutionError's `lookupHistory`. outage: it may exist, somebody could not be asked."""
 
     history: list[dict[str, Any]]
-    superseded_by: str | None
     outage: bool
     fresh_until: float
 
@@ -40,7 +39,6 @@ class _Entry:
 
     found: Found | None
     attempts: dict[str, Attempts]
-    superseded_by: str | None = None
 
 
 class SchemaResolver:
@@ -91,10 +89,10 @@ class SchemaResolver:
 
     async def _ask(self, key: SchemaKey, old: _Entry | None) -> Found | NotFound:
         attempts = {} if old is None or old.found else old.attempts
-        entry = _Entry(None, attempts, old.superseded_by if old is not None else None)
+        entry = _Entry(None, attempts)
         for registry in self._in_order(key.vendor):
             if self._is_due(registry, attempts):
-                answer = await self._fetch(registry, key, entry)
+                answer = await self._fetch(registry, key)
                 if not isinstance(answer, Failure):
                     entry = _Entry(answer, {})
                     break
@@ -117,7 +115,7 @@ class SchemaResolver:
             before.errors.clear()
         return due
 
-    async def _fetch(self, registry: Registry, key: SchemaKey, entry: _Entry) -> Found | Failure:
+    async def _fetch(self, registry: Registry, key: SchemaKey) -> Found | Failure:
         """A schema with `$supersededBy` is replaced by that version from the same registry; one hop only."""
         document = await registry.fetch(key)
         if isinstance(document, Failure):
@@ -128,7 +126,6 @@ class SchemaResolver:
         newer = superseding(key, version)
         if isinstance(newer, Failure):
             return newer
-        entry.superseded_by = newer.version
         replacement = await registry.fetch(newer)
         if isinstance(replacement, Failure):
             return replacement
@@ -155,7 +152,7 @@ class SchemaResolver:
         ranks = {registry.name: registry.rank for registry in self.registries}
         due = [attempts.due(ranks[name], self._ttl_s) for name, attempts in entry.attempts.items()]
         outage = is_outage(key.vendor, list(self.registries), entry.attempts)
-        return NotFound(lookup_history(entry.attempts), entry.superseded_by, outage, min(due, default=inf))
+        return NotFound(lookup_history(entry.attempts), outage, min(due, default=inf))
 
 
 def superseding(key: SchemaKey, version: object) -> SchemaKey | Failure:

@@ -43,6 +43,12 @@ def unstruct(text: str) -> Outcome:
     return enrich(post({**GOOD, "e": "ue", "ue_pr": text}))
 
 
+def superseded(successor: dict[str, Any]) -> Outcome:
+    """Data that don't conform to what stands in for their schema."""
+    made_up = {URI: {"type": "object", "$supersededBy": "1-0-1"}, URI[:-1] + "1": successor}
+    return enrich(post({**GOOD, "ue_pr": wrapped({"schema": URI, "data": {}})}), schemas=Schemas(made_up))
+
+
 def wrapped(entity: object) -> str:
     schema = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
     return json.dumps({"schema": schema, "data": entity})
@@ -77,6 +83,8 @@ CASES: dict[str, Callable[[], Outcome]] = {
     "unstruct of a broken version": lambda: unstruct(wrapped({"schema": URI[:-5] + "0-0-0", "data": {}})),
     "unstruct without wrapper": lambda: unstruct(json.dumps({"schema": URI, "data": {}})),
     "unknown schema": lambda: unstruct(wrapped({"schema": URI, "data": {}})),
+    "data against a superseding schema": lambda: superseded({"required": ["a"]}),
+    "superseding schema that is none": lambda: superseded({"type": "thing"}),
     "over-long column": lambda: enrich(post({**GOOD, "tna": "x" * 200})),
     "no event type": lambda: enrich(record(querystring="aid=x")),
     "enrichment that fails": lambda: enrich(post(GOOD), enrichments=through(fails)),
@@ -104,6 +112,14 @@ def test_nothing_comes_out_twice_or_not_at_all(name: str) -> None:
     outcome = CASES[name]()
     assert not outcome.enriched
     assert len(outcome.bad) == outcome.refused + outcome.events
+
+
+@pytest.mark.parametrize("successor", [{"required": ["a"]}, {"type": "thing"}])
+def test_the_version_that_judged_comes_first(successor: dict[str, Any]) -> None:
+    (row,) = rows(superseded(successor))
+    (message,) = row["data"]["failure"]["messages"]
+    assert message["schemaKey"] == URI
+    assert list(message["error"].items())[:2] == [("supersededBy", "1-0-1"), ("error", "ValidationError")]
 
 
 def test_all_types_are_among_the_cases() -> None:

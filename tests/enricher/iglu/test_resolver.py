@@ -85,11 +85,18 @@ async def test_a_superseded_schema_validates_with_its_successor() -> None:
     assert [report.keyword for report in schema.reports({"b": 1})] == ["additionalProperties"]
 
 
-async def test_an_absent_successor_is_named() -> None:
+async def test_a_successor_that_is_no_schema_is_named() -> None:
+    setup = Setup(FakeRegistry("a", {"1-0-0": {"$supersededBy": "1-0-1"}, "1-0-1": {"type": "thing"}}))
+    invalid = await setup.resolver.resolve(KEY.uri)
+    assert isinstance(invalid, InvalidSchema)
+    assert invalid.superseded_by == "1-0-1"
+
+
+async def test_an_absent_successor_is_an_absent_schema() -> None:
     setup = Setup(FakeRegistry("a", {"1-0-0": {"$supersededBy": "1-0-1"}}))
     missing = await setup.resolver.resolve(KEY.uri)
     assert isinstance(missing, NotResolved)
-    assert missing.superseded_by == "1-0-1"
+    assert missing.lookup_history[0]["errors"] == [{"error": "NotFound"}]
 
 
 async def test_what_is_no_iglu_uri_is_asked_of_nobody() -> None:
