@@ -52,12 +52,12 @@ class Attempts:
 def back_off_s(attempts: int) -> float:
     """Pause after that many failed attempts: half a second at first, then growing fast, a minute at most."""
     if attempts <= 8:
-        milliseconds: float = 500 + 4**attempts
+        milliseconds: float = 4**attempts
     elif attempts <= 12:
         milliseconds = 3**attempts
     else:
         milliseconds = 5_000 + 2 ** min(attempts, 32)
-    return min(_LONGEST_PAUSE_S, milliseconds / 1000)
+    return min(_LONGEST_PAUSE_S, (500 + milliseconds) / 1000)
 
 
 def lookup_history(attempts: Mapping[str, Attempts]) -> list[dict[str, Any]]:
