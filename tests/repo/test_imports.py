@@ -31,7 +31,7 @@ BLIND = {
 }
 
 #: Library or module → the only files that may import it.
-CONFINED = {
+CONFINED: dict[str, tuple[str, ...]] = {
     "aiormq": ("shared/stream/rabbitmq*.py",),
     "pamqp": ("shared/stream/rabbitmq*.py",),
     "sqlite3": ("shared/stream/embedded*.py",),
@@ -42,7 +42,7 @@ CONFINED = {
     "os.environ": ("shared/settings.py",),
     "os.getenv": ("shared/settings.py",),
     "aiohttp.web": ("collector/*.py", "shared/process.py", "loader/warehouse/embedded*.py"),
-    "aiohttp_cors": ("collector/*.py"),
+    "aiohttp_cors": ("collector/*.py",),
     "typer": ("cli/*.py",),
     "rich": ("cli/*.py",),
     "uvloop": ("shared/process.py", "loader/warehouse/embedded*.py", "cli/*.py"),
@@ -117,6 +117,18 @@ def test_a_module_imports_only_what_it_may(module: Module) -> None:
 def test_the_rules_bite(file: str, name: str) -> None:
     module = Module(file.removesuffix(".py").replace("/", "."), Path(file), (Import(name, None, typing_only=False),))
     assert complaints(module) == [name]
+
+
+@pytest.mark.parametrize("library", CONFINED)
+def test_every_confinement_bites(library: str) -> None:
+    assert library in complaints(Module("loader.x", Path("loader/x.py"), (Import(library, None, typing_only=False),)))
+
+
+@pytest.mark.parametrize(
+    "pattern", sorted({*BLIND, *LAZY, *(place for places in CONFINED.values() for place in places)})
+)
+def test_every_rule_names_files_that_exist(pattern: str) -> None:
+    assert any(fnmatch(str(module.file), pattern) for module in modules())
 
 
 def test_an_import_inside_a_function_is_seen() -> None:
