@@ -155,6 +155,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     port = free_port()
     with process({"EVNT_COLLECTOR__WORKERS": "2"}, port=port, data_dir=tmp_path) as running:
         workers = children(running.pid)
+        assert len(workers) == 2
         running.kill()
         until(lambda: not any(alive(worker) for worker in workers))
 
