@@ -322,20 +322,17 @@ def _skip(buffer: bytes, offset: int, kind: int, depth: int) -> int:
     """The offset behind a value of this type, which is inside the buffer or at its end."""
     if depth == 0:
         raise _Broken("Maximum skip depth exceeded")
-    match kind:
-        case _ if kind in _SIZES:
-            return _behind(buffer, offset, _SIZES[kind])
-        case 11:
-            return _behind(buffer, offset + 4, _LENGTH.unpack_from(buffer, offset)[0])
-        case 12:
-            return _skip_struct(buffer, offset, depth)
-        case 13:
-            kinds = buffer[offset], buffer[offset + 1]
-            return _skip_items(buffer, offset + 2, kinds, depth)
-        case 14 | 15:
-            return _skip_items(buffer, offset + 1, (buffer[offset],), depth)
-        case _:
-            raise _Broken(f"Unrecognized type {kind if kind < 128 else kind - 256}")
+    if kind in _SIZES:
+        return _behind(buffer, offset, _SIZES[kind])
+    if kind == _STRING:
+        return _behind(buffer, offset + 4, _LENGTH.unpack_from(buffer, offset)[0])
+    if kind == _STRUCT:
+        return _skip_struct(buffer, offset, depth)
+    if kind == _MAP:
+        return _skip_items(buffer, offset + 2, (buffer[offset], buffer[offset + 1]), depth)
+    if kind in (_SET, _LIST):
+        return _skip_items(buffer, offset + 1, (buffer[offset],), depth)
+    raise _Broken(f"Unrecognized type {kind if kind < 128 else kind - 256}")
 
 
 def _behind(buffer: bytes, offset: int, length: int) -> int:
