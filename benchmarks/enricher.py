@@ -42,7 +42,8 @@ from shared.badrow import Processor
 from shared.compiled import compiled, refusal
 from shared.identity import now_ms, uuid7
 from shared.iglu.config import ResolverConfig, open_resolver
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
 from shared.process import collect_garbage_seldom
 from shared.settings import SharedSettings, environment, load
 from shared.stream import open_publisher

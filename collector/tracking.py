@@ -16,7 +16,8 @@ from collector.splitting import Sizes, size_violation, split_and_serialize
 from collector.visitor import Visitor, Visitors
 from shared.badrow import Processor, bad_row, instant
 from shared.identity import NewId
-from shared.payload import CollectorPayload, Encoder, decode
+from shared.payload import CollectorPayload, Encoder
+from shared.payload_reader import decode
 
 _PIXEL_HEADER = ("Content-Type", "image/gif")
 _TEXT_HEADER = ("Content-Type", "text/plain")

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple, overload
 from enricher import querystring
 from enricher.remembered import remembered
 from enricher.values import Refused, lenient_uuid
-from shared.payload import NO_CHARSET, SCHEMA, CollectorPayload, Damaged
+from shared.payload import SCHEMA, CollectorPayload
+from shared.payload_reader import NO_CHARSET, Damaged
 from shared.rawmessage import Unreadable
 
 _SCHEMA: Final = re.compile(r"iglu:com\.snowplowanalytics\.snowplow/CollectorPayload/thrift/1-0-[0-9]+")

@@ -50,6 +50,7 @@ MODULES = (
     "enricher/worker.py",
     "shared/event.py",
     "shared/payload.py",
+    "shared/payload_reader.py",
     "shared/stream/rabbitmq_publisher.py",
     "shared/stream/rabbitmq_subscriber.py",
     "shared/stream/rabbitmq_wire.py",

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from io import BufferedIOBase, BytesIO
 from typing import Final, Literal
 
-from shared import payload
-from shared.payload import CollectorPayload, Damaged
+from shared import payload_reader
+from shared.payload import CollectorPayload
+from shared.payload_reader import Damaged
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -80,7 +81,7 @@ def read(message: bytes, longest: int) -> Iterator[Read]:
     longest: bytes that one record of a batch may have. Memory is bounded by it, not by what a batch grows to.
     """
     method = method_of(message)
-    return payload.decode(message) if method is None else _inflated(message, method, longest)
+    return payload_reader.decode(message) if method is None else _inflated(message, method, longest)
 
 
 def _inflated(message: bytes, method: Method, longest: int) -> Iterator[Read]:
@@ -116,7 +117,7 @@ def _read_batch(stream: BufferedIOBase, message: bytes, method: Method, longest:
             yield TooLarge(message, length, method)
             _pass_over(stream, length)
         else:
-            yield from payload.decode(_exactly(stream, length))
+            yield from payload_reader.decode(_exactly(stream, length))
 
 
 def _exactly(stream: BufferedIOBase, size: int) -> bytes:

@@ -23,7 +23,8 @@ from collector.tracking import Outcome, Tracking
 from collector.visitor import Visitors, do_not_track
 from shared.badrow import Processor
 from shared.identity import uuid4
-from shared.payload import CollectorPayload, Encoder, decode
+from shared.payload import CollectorPayload, Encoder
+from shared.payload_reader import decode
 from tests.collector.processes import process
 from tests.collector.snowplow_config import settings
 

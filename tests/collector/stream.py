@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
 from shared.stream.contract import Delivery, Message, MessageRefused, StreamName, StreamUnavailable
 
 

@@ -16,7 +16,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
 from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, StreamLimits
 from shared.stream import open_embedded_subscriber, open_subscriber
 from shared.stream.contract import Subscriber

@@ -17,7 +17,8 @@ from collector.settings import Settings
 from collector.tracking import Outcome, Tracking
 from shared.badrow import Processor
 from shared.identity import uuid4
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
 
 KNOWN = "dfdb716e-ecf9-4d00-8b10-44edfbc8a108"
 

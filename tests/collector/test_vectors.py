@@ -18,7 +18,8 @@ from collector.routes import Routes
 from collector.tracking import Outcome, Tracking
 from shared.badrow import Processor
 from shared.identity import now_ms, uuid4
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
 from tests.collector import functions
 from tests.collector.running import collector
 from tests.collector.snowplow_config import settings

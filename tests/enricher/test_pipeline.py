@@ -19,7 +19,7 @@ from enricher.options import Options
 from enricher.outcome import Outcome
 from enricher.pipeline import Pipeline
 from shared.event import FIELDS, INDEX, WIDTH
-from shared.payload import decode as payloads
+from shared.payload_reader import decode as payloads
 from shared.rawmessage import Method, pack
 from shared.tsv import decode
 from tests.enricher.harness import ETL_MS, MESSAGE_ID, PROCESSOR, Schemas, columns, enrich, post, record, rows, run

@@ -23,7 +23,8 @@ from enricher.violations import (
 )
 from shared.badrow import Processor
 from shared.event import INDEX, WIDTH
-from shared.payload import CollectorPayload, decode
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
 from tests.enricher.harness import PROCESSOR, Schemas, columns, enrich, post, record, rows
 from tests.enricher.stand_ins import stand_ins
 from tests.enricher.vector_events import SCHEMAS, fixtures, query_string

@@ -22,7 +22,7 @@ DIRECTION = {
 #: Files → what they must not know, though the direction allows it.
 BLIND = {
     "collector/**": ("shared.event", "shared.tsv"),
-    "loader/**": ("shared.payload",),
+    "loader/**": ("shared.payload", "shared.payload_reader"),
     "enricher/pipeline.py": ("asyncio", "aiohttp", "socket", "shared.stream"),
     "enricher/mapping.py": ("asyncio", "aiohttp", "socket", "shared.stream"),
     "enricher/adapters/**": ("asyncio", "aiohttp", "socket", "subprocess", "pathlib", "shared.stream", "shared.tsv"),

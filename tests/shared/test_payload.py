@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from thriftpy2.protocol.binary import TBinaryProtocolFactory
 from thriftpy2.transport.memory import TMemoryBuffer
 
-from shared.payload import END_OF_BYTES, SCHEMA, CollectorPayload, Damaged, Encoder, decode, encode
+from shared.payload import SCHEMA, CollectorPayload, Encoder, encode
+from shared.payload_reader import END_OF_BYTES, Damaged, decode
 
 #: The other library has no types.
 buffer: Any = TMemoryBuffer

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.payload import END_OF_BYTES, CollectorPayload, Damaged, encode
+from shared.payload import CollectorPayload, encode
+from shared.payload_reader import END_OF_BYTES, Damaged
 from shared.rawmessage import CORRUPT, Method, TooLarge, Unreadable, method_of, pack, read
 
 METHODS: tuple[Method, ...] = ("gzip", "zstd")
