@@ -4,7 +4,7 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from enricher import url
+from enricher.java_uri import java_uri
 from enricher.values import Refused
 
 #: In order, with duplicates; a name without `=` has None.
@@ -18,7 +18,7 @@ _ESCAPE: Final = re.compile("[0-9A-Fa-f]{2}")
 
 def pairs(text: str, charset: str = "utf-8") -> Pairs | Refused:
     """Refused, with java.net.URI's message, where the text is no legal query. A raw `#` ends the query."""
-    uri = url.java_uri(_FRONT + text)
+    uri = java_uri(_FRONT + text)
     if isinstance(uri, Refused):
         return uri
     return split(uri.query or "", charset)

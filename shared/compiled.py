@@ -33,6 +33,7 @@ MODULES = (
     "enricher/iglu/engine.py",
     "enricher/iglu/resolver.py",
     "enricher/iglu/rows.py",
+    "enricher/java_uri.py",
     "enricher/jsontext.py",
     "enricher/limits.py",
     "enricher/mapping.py",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from enricher import base64url, querystring, url, values
 from enricher.iglu.formats import CHECKS
+from enricher.java_uri import Uri, java_uri
 from enricher.values import Refused
 from tests.growth import grows_with_size
 
@@ -244,7 +245,7 @@ def test_base64_skips_and_stops_as_commons_codec(text: str, decoded: str) -> Non
 )
 def test_hosts_and_ports(text: str, host: str, port: str) -> None:
     uri = url.parse(text)
-    assert isinstance(uri, url.Uri)
+    assert isinstance(uri, Uri)
     assert url.parts(uri)[1:3] == (host, port)
 
 
@@ -271,14 +272,14 @@ def test_hosts_and_ports(text: str, host: str, port: str) -> None:
     ],
 )
 def test_what_java_says_of_no_uri(text: str, message: str) -> None:
-    assert url.java_uri(text) == Refused(message)
+    assert java_uri(text) == Refused(message)
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_url_or_refused(text: str) -> None:
     uri = url.parse(text)
-    if isinstance(uri, url.Uri):
-        assert isinstance(url.java_uri(uri.text), url.Uri)
+    if isinstance(uri, Uri):
+        assert isinstance(java_uri(uri.text), Uri)
         assert all(isinstance(part, str) for part in url.parts(uri))
 
 

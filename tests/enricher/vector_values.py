@@ -11,6 +11,7 @@ from enricher.attributes import derive_tstamp, page, schema_fields
 from enricher.enrichments.contract import Draft, Entity
 from enricher.enrichments.parts.address import literal
 from enricher.entities import contexts_text, event_text
+from enricher.java_uri import Uri
 from enricher.values import Refused
 from shared.event import FIELDS, INDEX, WIDTH
 from shared.payload import CollectorPayload
@@ -159,11 +160,11 @@ def derived_tstamp(row: Vector) -> None:
     assert derive_tstamp(*(times[name] or "" for name in names)) == (row["expected"]["derived_tstamp"] or "")
 
 
-def _parsed(row: Vector) -> url.Uri | None:
+def _parsed(row: Vector) -> Uri | None:
     """The URI, None where it must be refused and is."""
     uri = url.parse(row["input"]["uri"])
     assert isinstance(uri, Refused) == ("error" in row), uri
-    return uri if isinstance(uri, url.Uri) else None
+    return uri if isinstance(uri, Uri) else None
 
 
 def uri_parse(row: Vector) -> None:
