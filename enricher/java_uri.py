@@ -48,7 +48,9 @@ class _Illegal(Exception):
         self.reason, self.index = reason, index
 
 
-_OTHER = "\\u00a1-\\u167f\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e\\u2030-\\u205e\\u2060-\\u2fff\\u3001-\\U0010ffff"
+_OTHER: Final = (
+    "\\u00a1-\\u167f\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e\\u2030-\\u205e\\u2060-\\u2fff\\u3001-\\U0010ffff"
+)
 _UNRESERVED: Final = "A-Za-z0-9_.!~*'()\\-"
 _URIC: Final = re.compile(f"[{_UNRESERVED};/?:@&=+$,\\[\\]%{_OTHER}]*")
 _PATH: Final = re.compile(f"[{_UNRESERVED}:@&=+$,;/%{_OTHER}]*")
@@ -61,7 +63,9 @@ _AUTHORITY_END: Final = re.compile(r"[/?#]|\Z")
 _IPV6: Final = re.compile(r"([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9_.]+)?")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{1,4}")
 _IPV4: Final = re.compile(r"(?:0*(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:\.(?!$)|$)){4}")
-_HOSTNAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?")
+_HOSTNAME: Final = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?"
+)
 _LAST_LABEL: Final = re.compile(r"(?:^|\.)([^.]+)\.?$")
 
 #: The URLs that nearly all events carry: one match instead of the long way.

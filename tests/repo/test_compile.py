@@ -47,6 +47,17 @@ def test_only_times_become_doubles(module: str) -> None:
     assert _floats(ROOT / module) == FLOATS.get(module, set())
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_constants_are_final(module: str) -> None:
+    """Any other is looked up at each use: 18 ns against 2."""
+    assigned = [node for node in ast.parse((ROOT / module).read_text("utf-8")).body if isinstance(node, ast.Assign)]
+    assert [name for name in (ast.unparse(node.targets[0]) for node in assigned) if _is_constant(name)] == []
+
+
+def _is_constant(name: str) -> bool:
+    return len(name) > 1 and name.isupper()
+
+
 def _floats(file: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
     attributes = {ast.unparse(node.target): node.annotation for node in nodes if isinstance(node, ast.AnnAssign)}
