@@ -7,8 +7,8 @@ import pytest
 from benchmarks import loader
 from benchmarks.__main__ import table
 from benchmarks.enriched import make_chunk
-from benchmarks.enricher import Bench
 from benchmarks.pageviews import record_of, records
+from benchmarks.pipeline import Bench
 from benchmarks.result import Result, parse
 from loader import chunk
 
