@@ -63,7 +63,7 @@ _DIMENSIONS_TOO_LARGE: Final = Refused("Could not be converted to java.lang.Inte
 
 
 def tsv_safe(text: str) -> str:
-    """Tabs become four spaces, other control characters vanish."""
+    """Without control characters: a tab becomes four spaces, the others go. Nothing is trimmed."""
     return text if text.isprintable() else _CONTROLS.sub("", text.replace("\t", "    "))
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.text import tsv_safe
+from enricher.values import tsv_safe
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow", "campaign_attribution", "jsonschema", 1, 0)

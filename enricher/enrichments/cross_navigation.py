@@ -11,7 +11,7 @@ from typing import NamedTuple
 from enricher import values
 from enricher.enrichments.contract import Draft, Entity, Failure, Patch, Resources
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.text import tsv_safe
+from enricher.values import tsv_safe
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "cross_navigation_config", "jsonschema", 1, 0)

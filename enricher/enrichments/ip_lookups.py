@@ -15,8 +15,8 @@ from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.network import network
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.text import tsv_safe
 from enricher.remembered import remembered
+from enricher.values import tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 

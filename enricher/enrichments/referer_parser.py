@@ -12,8 +12,9 @@ from pydantic import Field, field_validator
 
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
-from enricher.enrichments.parts.text import query_pairs, tsv_safe
+from enricher.enrichments.parts.text import query_pairs
 from enricher.remembered import remembered
+from enricher.values import tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 

@@ -16,7 +16,7 @@ from enricher import jsontext
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.columns import written
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.text import tsv_safe
+from enricher.values import tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 

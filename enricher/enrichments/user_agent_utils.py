@@ -11,9 +11,9 @@ from ua_parser import PartialResult, UserAgent
 
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.text import tsv_safe
 from enricher.enrichments.parts.useragent import builtin
 from enricher.remembered import remembered
+from enricher.values import tsv_safe
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 

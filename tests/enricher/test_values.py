@@ -21,6 +21,10 @@ def test_integers_have_32_bits(number: int) -> None:
     assert values.integer(str(number)) == (str(number) if fits else values.integer("x"))
 
 
+def test_a_text_keeps_what_a_line_can_hold() -> None:
+    assert values.tsv_safe("a\tb\nc\x7f é\u00a0") == "a    bc é\u00a0"
+
+
 @pytest.mark.parametrize(
     ("text", "column"),
     [("+1", "1"), ("-0", "0"), ("028288", "28288"), ("٤٢", "42"), ("NULL", ""), ("null", ""), ("0", "0")],

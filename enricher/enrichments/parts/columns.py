@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from enricher.enrichments.parts.text import tsv_safe
+from enricher.values import tsv_safe
 from shared.event import FIELDS, INDEX, Kind
 
 _KINDS: dict[str, Kind] = {field.name: field.kind for field in FIELDS}

@@ -1,19 +1,11 @@
-"""Texts on their way into a column or an entity."""
+"""Entities that carry their text, and the pairs of a raw query."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
 from enricher import jsontext
 from enricher.enrichments.contract import Entity
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def tsv_safe(text: str) -> str:
-    """Without control characters: a tab becomes four spaces, the others go. Nothing is trimmed."""
-    return text if text.isprintable() else _CONTROL.sub("", text.replace("\t", "    "))
 
 
 def entity(schema: str, data: Any) -> Entity:

@@ -18,7 +18,6 @@ from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.inputs import criterion
 from enricher.enrichments.parts.jsonpath import InvalidPath, compiled
 from enricher.enrichments.parts.md2 import md2
-from enricher.enrichments.parts.text import tsv_safe
 from enricher.enrichments.parts.useragent import builtin
 from tests.enricher.enrichments.drafts import float32 as narrow
 
@@ -246,10 +245,6 @@ def test_a_float_is_the_same_after_reading_it_back(number: float) -> None:
 )
 def test_md2_of_the_rfc(text: str, digest: str) -> None:
     assert md2(text.encode()).hex() == digest
-
-
-def test_texts() -> None:
-    assert tsv_safe("a\tb\nc\x7f é\u00a0") == "a    bc é\u00a0"
 
 
 @pytest.mark.parametrize("text", ["", "iglu:a/b/c/1-*", "a/b/c/1-0-0", "iglu:a/b/c/x-*-*", "iglu:a/b/1-*-*"])
