@@ -16,6 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, Tra
 from loader.warehouse import ddl, failures
 from loader.warehouse.columns import hints_of, without_hint
 from loader.warehouse.contract import Column, StoredEvent, TableName, Unavailable
+from loader.warehouse.ddl import literal
 from loader.warehouse.migration import Change, Table, changes
 from loader.warehouse.settings import ClickhouseSettings, ConnectionSettings
 from shared.process import Misconfigured
@@ -79,7 +80,7 @@ class ClickHouse:
         place = ddl.place(self._configuration, table)
         rows = await self._rows(
             "SELECT name, type FROM system.columns "
-            f"WHERE database = {_literal(place.database)} AND table = {_literal(place.local)} ORDER BY position"
+            f"WHERE database = {literal(place.database)} AND table = {literal(place.local)} ORDER BY position"
         )
         return dict(rows)
 
@@ -120,11 +121,11 @@ class ClickHouse:
         found: set[StoredEvent] = set()
         for first in range(0, len(wanted), _MOST_IDS):
             # one text and not a list: aiochclient parses every statement, and would take ten times as long
-            ids = _literal(" ".join(wanted[first : first + _MOST_IDS]))
+            ids = literal(" ".join(wanted[first : first + _MOST_IDS]))
             rows = await self._rows(
                 f"SELECT toString(event_id), toValidUTF8(ifNull(event_fingerprint, '')) FROM {target} "
                 f"WHERE event_id IN arrayMap(id -> toUUID(id), splitByChar(' ', {ids})) AND collector_tstamp "
-                f"BETWEEN toDateTime64({_literal(oldest)}, 3, 'UTC') AND toDateTime64({_literal(newest)}, 3, 'UTC')"
+                f"BETWEEN toDateTime64({literal(oldest)}, 3, 'UTC') AND toDateTime64({literal(newest)}, 3, 'UTC')"
             )
             found.update(StoredEvent(event_id, fingerprint) for event_id, fingerprint in rows)
         return frozenset(found)
@@ -160,7 +161,7 @@ class ClickHouse:
     async def _renew_views(self, table: TableName) -> None:
         if table == "events":
             tables = await self._rows(
-                f"SELECT name FROM system.tables WHERE database = {_literal(self._configuration.database)} "
+                f"SELECT name FROM system.tables WHERE database = {literal(self._configuration.database)} "
                 "AND engine != 'View'"
             )
             columns, shown = await self.columns(table), None
@@ -169,7 +170,7 @@ class ClickHouse:
                 columns, shown = await self.columns(table), columns
 
     async def _describe(self) -> dict[str, Table]:
-        database = _literal(self._configuration.database)
+        database = literal(self._configuration.database)
         columns: dict[str, dict[str, str]] = {}
         for table, name, kind in await self._rows(
             f"SELECT table, name, type FROM system.columns WHERE database = {database} ORDER BY table, position"
@@ -253,7 +254,3 @@ def _keep_headers() -> TraceConfig:
     trace = TraceConfig()
     trace.on_request_end.append(keep)
     return trace
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

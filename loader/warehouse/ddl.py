@@ -62,8 +62,8 @@ def create_tables(configuration: ConfigurationSettings, table: TableName) -> lis
     if configuration.cluster_name:
         statements.append(
             f"CREATE TABLE IF NOT EXISTS {names.target}{on_cluster(configuration)} AS {names.storage}\n"
-            f"ENGINE = Distributed({_literal(configuration.cluster_name)}, {_literal(configuration.database)}, "
-            f"{_literal(names.local)}, {settings.distributed.sample_by})"
+            f"ENGINE = Distributed({literal(configuration.cluster_name)}, {literal(configuration.database)}, "
+            f"{literal(names.local)}, {settings.distributed.sample_by})"
         )
     return statements
 
@@ -127,6 +127,11 @@ def quoted_name(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
+def literal(text: str) -> str:
+    """A string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def _short_lists(changes: Iterable[str]) -> Iterator[str]:
     """Changes with commas between, as many together as a statement may hold."""
     together: list[str] = []
@@ -154,7 +159,7 @@ def _defined(configuration: ConfigurationSettings, column: Column) -> Definition
 
 def _column(definition: Definition) -> str:
     parts = [quoted_name(definition.name), definition.type, definition.default]
-    parts.append(f"COMMENT {_literal(definition.comment)}" if definition.comment else "")
+    parts.append(f"COMMENT {literal(definition.comment)}" if definition.comment else "")
     parts.append(f"CODEC({definition.codec})" if definition.codec else "")
     return " ".join(part for part in parts if part)
 
@@ -198,12 +203,8 @@ def _table_options(configuration: ConfigurationSettings, own: str) -> list[str]:
 
 
 def on_cluster(configuration: ConfigurationSettings) -> str:
-    return f" ON CLUSTER {_literal(configuration.cluster_name)}" if configuration.cluster_name else ""
+    return f" ON CLUSTER {literal(configuration.cluster_name)}" if configuration.cluster_name else ""
 
 
 def full_name(configuration: ConfigurationSettings, name: str) -> str:
     return f"{quoted_name(configuration.database)}.{quoted_name(name)}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
