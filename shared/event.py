@@ -1,6 +1,6 @@
 """The canonical event: one row per column of the enriched TSV, in wire order.
 
-This is the only place where a column name is typed. The TSV codec, the ClickHouse DDL, the mapping of tracker
+A column is declared here and nowhere else. The TSV codec, the ClickHouse DDL, the mapping of tracker
 parameters, the length check and the field reference derive from it. Rows are appended, never moved: their order
 is a wire contract (Snowplow's canonical event model, 131 columns, of which 128 are atomic).
 """
@@ -217,3 +217,6 @@ WIDTH: Final = len(FIELDS)
 
 #: Column name → position in the line.
 INDEX: Final[dict[str, int]] = {field.name: position for position, field in enumerate(FIELDS)}
+
+#: Column name → what its text stands for.
+KINDS: Final[dict[str, Kind]] = {field.name: field.kind for field in FIELDS}

@@ -22,12 +22,10 @@ from enricher.enrichments.parts.columns import typed, written
 from enricher.enrichments.parts.files import present
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.tally import Tally
-from shared.event import FIELDS, INDEX
+from shared.event import INDEX, KINDS
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
 SCHEMA = SchemaCriterion("io.evnt.enrichments", "python_script", "jsonschema", 1, 0)
-
-_KINDS = {field.name: field.kind for field in FIELDS}
 
 
 class Config(Parameters):
@@ -73,7 +71,7 @@ class Event(Mapping[str, Any]):
         text = self._set.get(column)
         if text is None:
             text = self._draft.values[INDEX[column]]
-        return typed(_KINDS[column], text) if text else None
+        return typed(KINDS[column], text) if text else None
 
     def __setitem__(self, column: str, value: Any) -> None:
         """Raises ValueError for a value that the column can't hold."""

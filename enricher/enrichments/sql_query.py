@@ -14,7 +14,7 @@ from enricher.enrichments.parts.lookup import Lookup, failed
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.questions import Remembering, SqlDatabase, SqlQuestion
 from enricher.enrichments.parts.rows import Output, contexts, miscounted
-from shared.event import FIELDS, INDEX
+from shared.event import KINDS
 from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion(
@@ -22,7 +22,6 @@ SCHEMA = SchemaCriterion(
 )
 IDENTIFIER = "sql-query"
 
-_KINDS = {field.name: field.kind for field in FIELDS}
 _INT = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _DOUBLE = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LARGEST_LONG = 2**63
@@ -140,7 +139,7 @@ def _typed(one: PlacedInput) -> Pick:
 
 def _column_type(name: str) -> Callable[[str], Any]:
     converters: dict[str, Callable[[str], Any]] = {"int": int, "bool": int, "float": float, "decimal": Decimal}
-    return converters.get(_KINDS[name], str) if name in INDEX else str
+    return converters.get(KINDS[name], str) if name in KINDS else str
 
 
 def argument(value: Any) -> Any:

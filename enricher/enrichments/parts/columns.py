@@ -7,9 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from enricher.values import tsv_safe
-from shared.event import FIELDS, INDEX, Kind
+from shared.event import KINDS, Kind
 
-_KINDS: dict[str, Kind] = {field.name: field.kind for field in FIELDS}
 _INT = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _LARGEST = 2**31 - 1
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -28,11 +27,11 @@ def typed(kind: Kind, text: str) -> Any:
 
 def written(column: str, value: Any) -> str:
     """A script's value as the column's text, None as null. Raises ValueError where it does not fit the column."""
-    if column not in INDEX:
+    if column not in KINDS:
         raise ValueError(f"there is no column {column}")
     if value is None:
         return ""
-    kind = _KINDS[column]
+    kind = KINDS[column]
     if kind == "bool":
         return _bool(column, value)
     if kind == "json":
