@@ -9,6 +9,7 @@ from pydantic import Field
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.network import NETWORK
 from enricher.enrichments.parts.parameters import Parameters
+from enricher.enrichments.parts.robots import IAB, YAUAA
 from enricher.enrichments.parts.text import entity
 from shared.schema import SchemaCriterion
 
@@ -18,8 +19,6 @@ SCHEMA = SchemaCriterion(
 
 _OUTPUT = "iglu:com.snowplowanalytics.snowplow/bot_detection/jsonschema/1-0-1"
 _CLIENT_SIDE = "iglu:com.snowplowanalytics.snowplow/client_side_bot_detection/jsonschema/1-0-0"
-_YAUAA = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-5"
-_IAB = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0"
 _AGENTS = ("Robot", "Robot Mobile")
 _DEVICES = (*_AGENTS, "Robot Imitator")
 
@@ -46,9 +45,9 @@ class State(NamedTuple):
 def prepare(config: Config, _: Resources) -> State:
     judges: dict[str, Judge] = {}
     if config.use_yauaa:
-        judges[_YAUAA] = ("yauaa", _is_robot)
+        judges[YAUAA] = ("yauaa", _is_robot)
     if config.use_iab:
-        judges[_IAB] = ("iab", lambda data: data.get("spiderOrRobot") is True)
+        judges[IAB] = ("iab", lambda data: data.get("spiderOrRobot") is True)
     if config.use_asn_lookups:
         judges[NETWORK] = ("asnLookups", lambda data: data.get("likelyBot") is True)
     return State(judges, config.use_client_side_detection)

@@ -18,6 +18,7 @@ from enricher.enrichments.parts.address import literal
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.files import DataFile, present
 from enricher.enrichments.parts.parameters import Parameters
+from enricher.enrichments.parts.robots import IAB
 from enricher.enrichments.parts.text import entity
 from enricher.remembered import remembered
 from shared.event import INDEX
@@ -28,7 +29,6 @@ SCHEMA = SchemaCriterion(
 )
 IDENTIFIER = "iab-spiders-and-robots"
 
-_OUTPUT = "iglu:com.iab.snowplow/spiders_and_robots/jsonschema/1-0-0"
 _USERAGENT, _ADDRESS, _MOMENT = INDEX["useragent"], INDEX["user_ipaddress"], INDEX["derived_tstamp"]
 _IMPACTS = {"0": "PAGE_IMPRESSIONS", "1": "AD_IMPRESSIONS", "2": "PAGE_AND_AD_IMPRESSIONS"}
 _REMEMBERED = 20_000
@@ -205,7 +205,7 @@ def _patch(verdict: Verdict) -> Patch:
         "reason": verdict.reason,
         "primaryImpact": verdict.impact,
     }
-    return Patch(contexts=(entity(_OUTPUT, data),))
+    return Patch(contexts=(entity(IAB, data),))
 
 
 def read(addresses: str, exclude: str, include: str) -> Lists:

@@ -14,6 +14,7 @@ from ua_parser import PartialResult
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.parameters import Parameters
+from enricher.enrichments.parts.robots import YAUAA
 from enricher.enrichments.parts.text import entity
 from enricher.enrichments.parts.useragent import Parse, builtin, joined
 from enricher.remembered import remembered
@@ -22,7 +23,6 @@ from shared.schema import SchemaCriterion
 
 SCHEMA = SchemaCriterion("com.snowplowanalytics.snowplow.enrichments", "yauaa_enrichment_config", "jsonschema", 1, 0)
 
-_OUTPUT = "iglu:nl.basjes/yauaa_context/jsonschema/1-0-5"
 _USERAGENT = INDEX["useragent"]
 _HINTS = "sec-ch-ua"
 
@@ -89,7 +89,7 @@ def prepare(config: Config, _: Resources) -> State:
     @remembered(config.cache_size, _length)
     def patch(said: Said) -> Patch:
         useragent, hints = said
-        return Patch(contexts=(entity(_OUTPUT, context(useragent, dict(hints), parse, is_robot)),))
+        return Patch(contexts=(entity(YAUAA, context(useragent, dict(hints), parse, is_robot)),))
 
     return State(patch)
 
