@@ -62,13 +62,9 @@ def _numbers(path: Path) -> list[int]:
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:
-    if draft.values[_PLATFORM] in state.bypassed:
+    if draft.values[_PLATFORM] in state.bypassed or NETWORK not in [one.schema for one in draft.derived]:
         return None
-    for one in draft.derived:
-        if one.schema == NETWORK:
-            judged = [_judged(one, state.bots) if one.schema == NETWORK else one for one in draft.derived]
-            return Patch(derived=judged)
-    return None
+    return Patch(derived=[_judged(one, state.bots) if one.schema == NETWORK else one for one in draft.derived])
 
 
 def _judged(one: Entity, bots: frozenset[int]) -> Entity:
