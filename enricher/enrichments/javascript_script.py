@@ -118,8 +118,7 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     with tally:
         output = state.engine.run(question(draft))
     patch = Patch(failures=(_execution(output),)) if isinstance(output, str) else read(draft, output)
-    tally.failures += bool(patch.failures)
-    tally.dropped += patch.drop
+    tally.record(patch)
     return patch
 
 

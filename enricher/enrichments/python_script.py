@@ -206,6 +206,5 @@ def run(draft: Draft, function: Function, budget: Budget, tally: Tally) -> Patch
         raise
     except BaseException as error:  # noqa: BLE001 - the operator's code may raise anything, and leave with sys.exit
         patch = Patch(failures=(Failure(f"Error during execution: {type(error).__name__}: {error}"),))
-    tally.failures += bool(patch.failures)
-    tally.dropped += patch.drop
+    tally.record(patch)
     return patch

@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
+from enricher.enrichments.contract import Patch
+
 
 @dataclass(slots=True)
 class Tally:
@@ -24,6 +26,11 @@ class Tally:
         self.calls += 1
         self._started = time.perf_counter()
         return self
+
+    def record(self, patch: Patch) -> None:
+        """Count how the call ended."""
+        self.failures += bool(patch.failures)
+        self.dropped += patch.drop
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self._started
