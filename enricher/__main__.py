@@ -30,10 +30,8 @@ from shared.iglu.config import load as load_resolver
 from shared.process import Misconfigured, admin, run
 from shared.settings import load
 from shared.stream import open_publisher, open_subscriber
-from shared.telemetry import configure, logger
+from shared.telemetry import Logger, configure, logger
 from shared.version import VERSION
-
-_log = logger("enricher")
 
 
 async def main(stopping: asyncio.Event) -> None:
@@ -41,6 +39,7 @@ async def main(stopping: asyncio.Event) -> None:
     settings = load(EnricherSettings)
     options = settings.enricher
     configure(settings.logging, "enricher")
+    log = logger("enricher")
     registry = CollectorRegistry()
     metrics = EnricherMetrics(registry)
     enrichments = _enrichments(options.enrichments_folder(), settings.data_dir)
@@ -52,7 +51,7 @@ async def main(stopping: asyncio.Event) -> None:
         stack.push_async_callback(lookups.close)
         publisher = await stack.enter_async_context(open_publisher(settings))
         subscriber = await stack.enter_async_context(open_subscriber(settings, "raw", options.prefetch))
-        patience = _patience(options, stopping, metrics)
+        patience = _patience(options, stopping, metrics, log)
         worker = Worker(
             subscriber,
             publisher,
@@ -68,11 +67,11 @@ async def main(stopping: asyncio.Event) -> None:
         ready = {"stream": lambda: None if publisher.ready else "the transport takes nothing"}
         port = await stack.enter_async_context(admin("enricher", options.admin, registry, ready=ready))
         names = [one.name for one in enrichments.current]
-        _log.info("enricher.started", admin_port=port, enrichments=names, compiled=len(compiled()))
-        reloading = asyncio.create_task(_reload(enrichments, options.reload_seconds, metrics))
+        log.info("enricher.started", admin_port=port, enrichments=names, compiled=len(compiled()))
+        reloading = asyncio.create_task(_reload(enrichments, options.reload_seconds, metrics, log))
         stack.callback(reloading.cancel)
         await worker.run(stopping)
-    _log.info("enricher.stopped")
+    log.info("enricher.stopped")
 
 
 def _enrichments(folder: Path, data_dir: Path) -> Enrichments:
@@ -82,17 +81,17 @@ def _enrichments(folder: Path, data_dir: Path) -> Enrichments:
         raise Misconfigured(f"enrichments: {refused}") from refused
 
 
-async def _reload(enrichments: Enrichments, every_s: float, metrics: EnricherMetrics) -> None:
+async def _reload(enrichments: Enrichments, every_s: float, metrics: EnricherMetrics, log: Logger) -> None:
     """A changed file takes effect without a restart; an invalid one is reported and what ran before goes on."""
     while True:
         await asyncio.sleep(every_s)
         change = enrichments.poll()
         if isinstance(change, Refused):
             metrics.reloads.labels("refused").inc()
-            _log.error("enrichments.refused", reason=change.message)
+            log.error("enrichments.refused", reason=change.message)
         elif change is not None:
             metrics.reloads.labels("applied").inc()
-            _log.info("enrichments.reloaded", enrichments=change.names)
+            log.info("enrichments.reloaded", enrichments=change.names)
 
 
 def _resolver(options: EnricherSection) -> IgluResolver:
@@ -107,14 +106,14 @@ def _resolver(options: EnricherSection) -> IgluResolver:
     return IgluResolver(schemas, time.time, config.cache_size, options.validation.max_json_depth)
 
 
-def _patience(options: EnricherSection, stopping: asyncio.Event, metrics: EnricherMetrics) -> Patience:
+def _patience(options: EnricherSection, stopping: asyncio.Event, metrics: EnricherMetrics, log: Logger) -> Patience:
     first_s, longest_s = options.retry.first_delay_ms / 1000, options.retry.longest_delay_ms / 1000
     seldom = Seldom(longest_s, time.monotonic)
 
     def on_retry(what: str, error: Exception) -> None:
         metrics.retries.labels(what).inc()
         if seldom.is_due(what):
-            _log.warning("enricher.waiting", what=what, reason=str(error))
+            log.warning("enricher.waiting", what=what, reason=str(error))
 
     return Patience(first_s, longest_s, stopping, options.shutdown_seconds, on_retry)
 

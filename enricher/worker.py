@@ -26,7 +26,6 @@ _LONGEST_WAIT_S: Final = 0.25
 _TAKE: Final = 100
 _TURN_BYTES: Final = 200_000
 
-_log: Final = logger("enricher")
 _Steps = Generator[Query, Any, Outcome]
 
 
@@ -66,6 +65,7 @@ class Worker:
         self._limits = limits
         self._clock = clock
         self._metrics = metrics
+        self._log = logger("enricher")
         self._batch = Batch(0)
         self._held: dict[int, Delivery] = {}
         self._held_bytes = 0
@@ -197,7 +197,7 @@ class Worker:
         await self._patience.insist(stream, lambda: self._publisher.publish(stream, messages))
 
     async def _bury(self, deliveries: list[Delivery], reason: str) -> None:
-        _log.error("messages.buried", count=len(deliveries), reason=reason)
+        self._log.error("messages.buried", count=len(deliveries), reason=reason)
         self._metrics.buried.inc(len(deliveries))
         await self._subscriber.bury(deliveries, reason)
         self._let_go(deliveries)
