@@ -38,21 +38,13 @@ class Outcome:
     dropped: int
     oversized_failed: int
 
-    def __init__(
-        self,
-        payloads: int = 0,
-        events: int = 0,
-        refused: int = 0,
-        side: int = 0,
-        dropped: int = 0,
-        oversized_failed: int = 0,
-    ) -> None:
+    def __init__(self) -> None:
         self.enriched = []
         self.failed = []
         self.bad = []
-        self.payloads = payloads
-        self.events = events
-        self.refused = refused
-        self.side = side
-        self.dropped = dropped
-        self.oversized_failed = oversized_failed
+        self.payloads = 0
+        self.events = 0
+        self.refused = 0
+        self.side = 0
+        self.dropped = 0
+        self.oversized_failed = 0

@@ -12,9 +12,6 @@ from shared.telemetry import logger
 
 T = TypeVar("T")
 
-#: Returns after so many seconds, or at once when the process is to stop.
-Pause = Callable[[float], Awaitable[None]]
-
 
 class GivenUp(Exception):
     """The process is to stop while an outage lasts: what is held goes back to the stream."""
