@@ -18,7 +18,7 @@ from enricher.opening import events_of
 from enricher.options import Options
 from enricher.outcome import Line, Outcome
 from enricher.request import read
-from enricher.underway import TURN_EVENTS, Batch, Payload, Questions, Step, Underway, underway
+from enricher.underway import TURN_EVENTS, Payload, Questions, Run, Step, Underway, underway
 from enricher.values import fits_warehouse, format_timestamp
 from shared import rawmessage, tsv
 from shared.event import INDEX, WIDTH
@@ -50,98 +50,98 @@ class Pipeline:
         """
         rows = BadRows(self._options.processor, etl_ms, self._options.max_bytes)
         schemas = Schemas(self._cached)
-        batch = Batch(message_id, format_timestamp(etl_ms), schemas, rows, self._steps())
+        run = Run(message_id, format_timestamp(etl_ms), schemas, rows, self._steps())
         payloads: list[rawmessage.Read] = []
         for payload in rawmessage.read(body, self._options.longest_payload):
             payloads.append(payload)
             if len(payloads) == _TOGETHER:
-                yield from self._together(payloads, batch)
+                yield from self._together(payloads, run)
                 payloads = []
-        yield from self._together(payloads, batch)
-        return batch.outcome
+        yield from self._together(payloads, run)
+        return run.outcome
 
-    def _together(self, sent: list[rawmessage.Read], batch: Batch) -> Questions:
+    def _together(self, sent: list[rawmessage.Read], run: Run) -> Questions:
         payloads: list[Payload] = []
         for one in sent:
             try:
-                self._read(one, payloads, batch)
+                self._read(one, payloads, run)
             except Exception as bug:  # noqa: BLE001 - whatever it is, the record is kept with it
-                self._refuse(bug, one, batch)
+                self._refuse(bug, one, run)
         events: list[Underway] = []
-        for payload in (yield from self._open(payloads, batch)):
+        for payload in (yield from self._open(payloads, run)):
             for index, parameters in enumerate(payload.adapted):
                 events.append(underway(payload, index, parameters))
                 if len(events) == _TOGETHER:
-                    yield from self._finish(events, batch)
+                    yield from self._finish(events, run)
                     events = []
-        yield from self._finish(events, batch)
+        yield from self._finish(events, run)
 
-    def _open(self, payloads: list[Payload], batch: Batch) -> Generator[Query, Any, list[Payload]]:
+    def _open(self, payloads: list[Payload], run: Run) -> Generator[Query, Any, list[Payload]]:
         """Those that met no bug; one that is refused has no events."""
         for step in (self._fill, self._adapt):
             passed = []
             for payload in payloads:
                 try:
-                    asking = step(payload, batch)
+                    asking = step(payload, run)
                     if asking is not None:
                         yield from asking
                 except Exception as bug:  # noqa: BLE001 - as above
-                    self._refuse(bug, payload.request.payload, batch)
+                    self._refuse(bug, payload.request.payload, run)
                 else:
                     passed.append(payload)
             payloads = passed
         return payloads
 
-    def _finish(self, events: list[Underway], batch: Batch) -> Questions:
+    def _finish(self, events: list[Underway], run: Run) -> Questions:
         """A bug on one event's way costs that event, not its siblings."""
-        batch.outcome.events += len(events)
-        if batch.outcome.events >= batch.next_turn:
-            batch.next_turn += TURN_EVENTS
+        run.outcome.events += len(events)
+        if run.outcome.events >= run.next_turn:
+            run.next_turn += TURN_EVENTS
             yield Query(TURN, None)
-        for step in batch.steps:
+        for step in run.steps:
             for one in events:
                 if not one.over:
                     try:
-                        asking = step(one, batch)
+                        asking = step(one, run)
                         if asking is not None:
                             yield from asking
                     except Exception as bug:  # noqa: BLE001 - as above
                         one.over = True
-                        batch.outcome.bad.append(batch.rows.generic_error(bug, one.request.payload.record))
+                        run.outcome.bad.append(run.rows.generic_error(bug, one.request.payload.record))
 
     # ---- the steps of a payload -----------------------------------------------------------------------------------
 
-    def _read(self, sent: rawmessage.Read, payloads: list[Payload], batch: Batch) -> None:
-        position = batch.outcome.payloads
-        batch.outcome.payloads += 1
+    def _read(self, sent: rawmessage.Read, payloads: list[Payload], run: Run) -> None:
+        position = run.outcome.payloads
+        run.outcome.payloads += 1
         if isinstance(sent, TooLarge):
-            batch.outcome.bad.append(batch.rows.oversized_payload(sent, self._options.longest_payload))
-            batch.outcome.refused += 1
+            run.outcome.bad.append(run.rows.oversized_payload(sent, self._options.longest_payload))
+            run.outcome.refused += 1
             return
         request = read(sent)
         if isinstance(request, list):
-            batch.outcome.bad += [batch.rows.format_violation(violation, sent.record) for violation in request]
-            batch.outcome.refused += len(request)
+            run.outcome.bad += [run.rows.format_violation(violation, sent.record) for violation in request]
+            run.outcome.refused += len(request)
         else:
             payloads.append(Payload(request, position))
 
-    def _refuse(self, bug: Exception, sent: rawmessage.Read, batch: Batch) -> None:
-        batch.outcome.bad.append(batch.rows.generic_error(bug, sent.record))
-        batch.outcome.refused += 1
+    def _refuse(self, bug: Exception, sent: rawmessage.Read, run: Run) -> None:
+        run.outcome.bad.append(run.rows.generic_error(bug, sent.record))
+        run.outcome.refused += 1
 
-    def _adapt(self, payload: Payload, batch: Batch) -> Questions | None:
-        return _with_schemas(batch.schemas, lambda: self._adapt_now(payload, batch))
+    def _adapt(self, payload: Payload, run: Run) -> Questions | None:
+        return _with_schemas(run.schemas, lambda: self._adapt_now(payload, run))
 
-    def _adapt_now(self, payload: Payload, batch: Batch) -> None:
-        adapted = events_of(payload.request, self._limits, batch.schemas)
+    def _adapt_now(self, payload: Payload, run: Run) -> None:
+        adapted = events_of(payload.request, self._limits, run.schemas)
         if isinstance(adapted, tuple):
-            batch.outcome.bad.append(batch.rows.refusal(payload.request, adapted))
-            batch.outcome.refused += 1
+            run.outcome.bad.append(run.rows.refusal(payload.request, adapted))
+            run.outcome.refused += 1
         else:
             payload.adapted = adapted
 
-    def _fill(self, payload: Payload, batch: Batch) -> None:
-        payload.columns = attributes.defaults(payload.request, batch.etl_tstamp, self._v_etl)
+    def _fill(self, payload: Payload, run: Run) -> None:
+        payload.columns = attributes.defaults(payload.request, run.etl_tstamp, self._v_etl)
 
     def _steps(self) -> list[Step]:
         """What happens to an event. Every step is taken, whatever the earlier ones found."""
@@ -156,50 +156,50 @@ class Pipeline:
 
     # ---- the steps of an event ------------------------------------------------------------------------------------
 
-    def _validate(self, one: Underway, batch: Batch) -> Questions | None:
-        options, schemas = self._options, batch.schemas
+    def _validate(self, one: Underway, run: Run) -> Questions | None:
+        options, schemas = self._options, run.schemas
         return _with_schemas(schemas, lambda: validate(one.event, schemas, options.json_depth, options.mend))
 
-    def _map(self, one: Underway, batch: Batch) -> None:
+    def _map(self, one: Underway, run: Run) -> None:
         draft = one.event.draft
         map_parameters(one.event, _impossible(draft))
         if not draft.values[_EVENT_ID]:
-            draft.values[_EVENT_ID] = uuid5(batch.message_id, one.place)
+            draft.values[_EVENT_ID] = uuid5(run.message_id, one.place)
 
     def _attribute(self, fill: attributes.Fill) -> Step:
-        def step(one: Underway, _batch: Batch) -> None:
+        def step(one: Underway, _run: Run) -> None:
             attribute(one.event, fill)
 
         return step
 
     def _enrich(self, enrichment: Enrichment) -> Step:
-        def step(one: Underway, batch: Batch) -> Questions | None:
+        def step(one: Underway, run: Run) -> Questions | None:
             query = enrich(one.event, enrichment)
             if query is not None:
-                return self._ask(one, enrichment, query, batch)
-            self._drop(one, batch)
+                return self._ask(one, enrichment, query, run)
+            self._drop(one, run)
             return None
 
         return step
 
-    def _ask(self, one: Underway, enrichment: Enrichment, query: Query, batch: Batch) -> Questions:
+    def _ask(self, one: Underway, enrichment: Enrichment, query: Query, run: Run) -> Questions:
         settle(one.event, enrichment, (yield query))
-        self._drop(one, batch)
+        self._drop(one, run)
 
-    def _drop(self, one: Underway, batch: Batch) -> None:
+    def _drop(self, one: Underway, run: Run) -> None:
         """Where the enrichment said so: the event ends here."""
         if one.event.dropped:
             one.over = True
-            batch.outcome.dropped += 1
+            run.outcome.dropped += 1
 
-    def _check(self, one: Underway, batch: Batch) -> Questions | None:
-        options, schemas = self._options, batch.schemas
+    def _check(self, one: Underway, run: Run) -> Questions | None:
+        options, schemas = self._options, run.schemas
         lengths, accept_long, clear_long = options.lengths, options.accept_long, options.emit_failed
         return _with_schemas(schemas, lambda: check(one.event, lengths, accept_long, schemas, clear_long))
 
-    def _sort(self, one: Underway, batch: Batch) -> None:
+    def _sort(self, one: Underway, run: Run) -> None:
         """Only the first phase that found something is in the bad row; the failed event carries everything."""
-        event, request, outcome, rows = one.event, one.request, batch.outcome, batch.rows
+        event, request, outcome, rows = one.event, one.request, run.outcome, run.rows
         conclude(event, rows)
         draft = event.draft
         line = _line(draft)
@@ -208,7 +208,7 @@ class Pipeline:
                 outcome.bad.append(rows.oversized_event(line.body))
             else:
                 outcome.enriched.append(line)
-                self._add_side_events(event, batch)
+                self._add_side_events(event, run)
             return
         if event.errors and not event.sent:
             outcome.bad.append(rows.enrichment_failures(event.errors, draft.values, request, draft.parameters))
@@ -220,16 +220,16 @@ class Pipeline:
         elif self._options.emit_failed:
             outcome.oversized_failed += 1
 
-    def _add_side_events(self, event: Event, batch: Batch) -> None:
+    def _add_side_events(self, event: Event, run: Run) -> None:
         """They get an id of their own that is the same on every run."""
         for number, columns in enumerate(event.side_events):
             parent = event.draft.values[_EVENT_ID]
-            made = {"v_etl": self._v_etl, "etl_tstamp": batch.etl_tstamp, "event_id": uuid5(parent, f"side.{number}")}
+            made = {"v_etl": self._v_etl, "etl_tstamp": run.etl_tstamp, "event_id": uuid5(parent, f"side.{number}")}
             values = [""] * WIDTH
             for column, text in {**made, **columns}.items():
                 values[INDEX[column]] = text
-            batch.outcome.enriched.append(Line(tsv.encode(values), *uris(values)))
-            batch.outcome.side += 1
+            run.outcome.enriched.append(Line(tsv.encode(values), *uris(values)))
+            run.outcome.side += 1
 
 
 def _with_schemas(schemas: Schemas, call: Callable[[], None]) -> Questions | None:

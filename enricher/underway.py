@@ -44,11 +44,11 @@ class Underway:
 
 
 Questions = Generator[Query, Any, None]
-Step = Callable[[Underway, "Batch"], Questions | None]
+Step = Callable[[Underway, "Run"], Questions | None]
 
 
-class Batch:
-    """What all events of one raw message share. steps: what happens to each, in this order."""
+class Run:
+    """The way of one raw message: what all its events share. steps: what happens to each, in this order."""
 
     __slots__ = ("etl_tstamp", "message_id", "next_turn", "outcome", "rows", "schemas", "steps")
 
