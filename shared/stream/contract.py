@@ -35,12 +35,12 @@ class MessageRefused(StreamError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a stream; DESIGN of the bodies: docs/streams.md.
+    """One message of a stream; docs/streams.md says what the bodies are.
 
-    message_id: UUIDv7, set once by whoever made the message, kept when it is published again.
+    message_id: a UUID, set once by whoever made the message, kept when it is published again.
     timestamp_ms: Unix milliseconds.
     type: what the body is: `collector-payload`, `enriched-tsv`, `failed-tsv`, `bad-row`.
-    headers: counts and schema majors, so that a reader need not parse a body to account for it.
+    headers: counts and the schemas that occur, so that a reader need not parse a body to account for it.
     """
 
     body: bytes
