@@ -6,6 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class Bench:
         checked = step("contexts validated", lambda: entities.check_contexts(text, schemas, 50))
         draft.contexts = checked.entities
         for attribute in attributes.BUILT_IN:
-            step(attribute.__name__, lambda attribute=attribute: attribute(draft))  # type: ignore[misc]
+            step(attribute.__name__, partial(attribute, draft))
         step("all enrichments", lambda: [enrich(happening, each) for each in self._enrichments])
         lengths = limits.AtomicLimits()
         step("derived contexts, lengths", lambda: check(happening, lengths, False, schemas))

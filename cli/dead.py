@@ -15,7 +15,7 @@ from rich.text import Text
 
 from shared.settings import SharedSettings, load
 from shared.stream import open_dead_letters
-from shared.stream.contract import DeadLetters, Message, QueueName
+from shared.stream.contract import DeadLetters, Message
 from shared.stream.topology import QUEUE_OF, REASON_HEADER
 
 app = typer.Typer(no_args_is_help=True, help="Look at poison in the dead queues, give it back or throw it away.")
@@ -67,7 +67,7 @@ def purge(
 
 def _with(queue: str, ask: Callable[[DeadLetters], Awaitable[Answer]]) -> Answer:
     async def run() -> Answer:
-        name: QueueName = queue  # type: ignore[assignment]  # checked by _known
+        name = next(name for name in QUEUE_OF.values() if name == queue)
         async with open_dead_letters(load(SharedSettings), name) as letters:
             return await ask(letters)
 

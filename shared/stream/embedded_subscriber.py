@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from shared.settings import StreamLimits
@@ -103,7 +104,7 @@ class EmbeddedSubscriber:
         while self._steps:
             steps, self._steps = self._steps, []
             try:
-                await self._thread.write(lambda c, steps=steps: [step(c) for step in steps])  # type: ignore[misc]
+                await self._thread.write(partial(_each, steps))
             except StreamUnavailable:
                 if self._closing:
                     break
@@ -156,3 +157,8 @@ class EmbeddedSubscriber:
             begin(connection, LOCK_WAIT_S)
             with connection:
                 store.give_back(connection, self._queue, dead, None, self._limits.delivery_limit)
+
+
+def _each(steps: Sequence[_Step], connection: sqlite3.Connection) -> None:
+    for step in steps:
+        step(connection)

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -49,7 +50,7 @@ class Pipeline:
         for name in names or COMMANDS:
             self._running[name] = self._spawn(name)
         for name in names or COMMANDS:
-            self._wait_until(lambda name=name: self._ready(name), f"{name} to be ready")  # type: ignore[misc]
+            self._wait_until(partial(self._ready, name), f"{name} to be ready")
 
     def stop(self) -> dict[str, int]:
         """SIGTERM from the front of the pipeline to its end; exit codes by process."""
