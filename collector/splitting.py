@@ -47,20 +47,7 @@ def split_and_serialize(
         expectation = f"Payload exceeds max size of {sizes.payload}. Actual length: {len(whole)}"
         return [], [violation(payload, len(whole), sizes.payload, expectation)]
     try:
-        schema, data, aside = _envelope(payload.body)
-        rest = len(whole) - len(data.encode()) - sum(len(text.encode()) for text in aside.values())
-        if rest >= sizes.record:
-            raise _Unsplittable(_TOO_LARGE_AROUND)
-        events = slices.items(data)
-        batches, oversized = split([event for event in events if event not in aside], sizes.record - rest)
-        # what nobody can read costs none of its neighbours
-        for event in [aside[event] for event in events if event in aside]:
-            alone, too_large = split([event], sizes.record - rest)
-            batches += alone
-            oversized += too_large
-        # what surrounds the events is repeated in each: large headers and small events would be gigabytes
-        if (len(batches) + len(oversized)) * rest > max(sizes.payload, 2 * len(whole)):
-            raise _Unsplittable(_TOO_LARGE_AROUND)
+        schema, batches, oversized = _divided(payload.body, len(whole), sizes)
     except _Unsplittable as reason:
         return [], [violation(payload, len(whole), sizes.record, str(reason))]
     too_large_alone = "this POST request split is still too large"
@@ -71,6 +58,28 @@ def split_and_serialize(
             for event in oversized
         ],
     )
+
+
+def _divided(body: str | None, size: int, sizes: Sizes) -> tuple[str, list[list[str]], list[str]]:
+    """The envelope's schema, and its events: in batches that fit into a record each, and those that fit into none.
+
+    size: of the whole record.
+    """
+    schema, data, aside = _envelope(body)
+    rest = size - len(data.encode()) - sum(len(text.encode()) for text in aside.values())
+    if rest >= sizes.record:
+        raise _Unsplittable(_TOO_LARGE_AROUND)
+    events = slices.items(data)
+    batches, oversized = split([event for event in events if event not in aside], sizes.record - rest)
+    # what nobody can read costs none of its neighbours
+    for event in [aside[event] for event in events if event in aside]:
+        alone, too_large = split([event], sizes.record - rest)
+        batches += alone
+        oversized += too_large
+    # what surrounds the events is repeated in each: large headers and small events would be gigabytes
+    if (len(batches) + len(oversized)) * rest > max(sizes.payload, 2 * size):
+        raise _Unsplittable(_TOO_LARGE_AROUND)
+    return schema, batches, oversized
 
 
 def split(events: Iterable[str], budget: int, join: int = _JOIN) -> tuple[list[list[str]], list[str]]:
