@@ -56,7 +56,7 @@ def list_enrichments(
 
 
 def _row(step: Step, found: list[Configuration], chosen: list[Chosen]) -> dict[str, Any]:
-    names = {criterion.name for criterion in (step.module.SCHEMA, *getattr(step.module, "ALIASES", ()))}
+    names = {criterion.name for criterion in step.criteria}
     return {
         "name": step.name,
         "on": any(one.step is step for one in chosen),
@@ -115,7 +115,7 @@ def _unprepared(chosen: list[Chosen], resources: Resources) -> list[str]:
         try:
             one.step.module.prepare(one.config, resources)
         except EnrichmentRefused as refused:
-            problems.append(f"{one.source.file if one.source else one.step.name}: {refused}")
+            problems.append(f"{one.place}: {refused}")
     return problems
 
 

@@ -33,6 +33,7 @@ from enricher.enrichments import (
     weather,
     yauaa,
 )
+from shared.schema import SchemaCriterion
 
 
 class Step(NamedTuple):
@@ -52,6 +53,11 @@ class Step(NamedTuple):
     @property
     def name(self) -> str:
         return self.module.__name__.rpartition(".")[2]
+
+    @property
+    def criteria(self) -> tuple[SchemaCriterion, ...]:
+        """Of the configurations that switch it on."""
+        return (self.module.SCHEMA, *getattr(self.module, "ALIASES", ()))
 
 
 ORDER: tuple[Step, ...] = (

@@ -63,6 +63,11 @@ class Chosen(NamedTuple):
     source: Configuration | None
 
     @property
+    def place(self) -> str:
+        """Where what is wrong with it can be mended."""
+        return self.source.file if self.source else self.step.name
+
+    @property
     def assets(self) -> tuple[Asset, ...]:
         listed = getattr(self.step.module, "assets", None)
         return tuple(listed(self.config)) if listed else ()
@@ -148,16 +153,12 @@ def _explained(problem: Mapping[str, Any]) -> Problem:
     return Problem(key, problem["msg"].removeprefix("Value error, "))
 
 
-def _criteria(step: Step) -> tuple[SchemaCriterion, ...]:
-    return (step.module.SCHEMA, *getattr(step.module, "ALIASES", ()))
-
-
 def _is_of(one: Configuration, step: Step) -> bool:
-    return any(one.key.name == criterion.name for criterion in _criteria(step))
+    return any(one.key.name == criterion.name for criterion in step.criteria)
 
 
 def _unknown(one: Configuration, order: Sequence[Step]) -> str:
-    names = [criterion.name for step in order for criterion in _criteria(step)]
+    names = [criterion.name for step in order for criterion in step.criteria]
     near = difflib.get_close_matches(one.key.name, names, 1)
     hint = f", did you mean {near[0]}?" if near else ""
     return f"{one.file}: schema: there is no enrichment {one.key.name}{hint}"
@@ -168,7 +169,7 @@ def _unsupported(mine: Iterable[Configuration], step: Step) -> list[str]:
         f"{one.file}: schema: Schema key {one.key.uri} is not supported. "
         f"A '{step.name}' enrichment must have schema {step.module.SCHEMA.text}."
         for one in mine
-        if not any(criterion.matches(one.key) for criterion in _criteria(step))
+        if not any(criterion.matches(one.key) for criterion in step.criteria)
     ]
 
 
@@ -242,7 +243,7 @@ class Enrichments:
             try:
                 prepared.append(self._prepare(one))
             except (EnrichmentRefused, OSError, UnicodeError) as refused:
-                problems.append(f"{one.source.file if one.source else one.step.name}: {refused}")
+                problems.append(f"{one.place}: {refused}")
         return prepared, problems
 
     def _prepare(self, one: Chosen) -> tuple[str, Enrichment]:

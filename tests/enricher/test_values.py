@@ -155,7 +155,7 @@ def test_timestamps_reach_from_year_0_to_9999(text: str, column: str) -> None:
 )
 def test_a_url_is_encoded_anew(text: str, written: str, host: str, port: str) -> None:
     uri = url.parse(text)
-    assert isinstance(uri, url.Uri)
+    assert isinstance(uri, Uri)
     assert uri.text == written
     assert url.parts(uri)[1:3] == (host, port)
 
