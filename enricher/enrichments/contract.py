@@ -1,8 +1,9 @@
-"""The shape of an enrichment: one module, four names, and optional ones.
+"""The shape of an enrichment: one module, five names, and optional ones.
 
 SCHEMA   the SchemaCriterion of the configuration file that switches it on
 Config   a Parameters (parts/parameters.py) of that file: defaults, units, one line of meaning each
-prepare  (config, Resources) → state; once, at boot: open files, compile patterns. Raises EnrichmentRefused
+State    what an event needs of that, found once: a NamedTuple
+prepare  (config, Resources) → State; once, at boot: open files, compile patterns. Raises EnrichmentRefused
 enrich   (draft, state) → Patch or None; pure. Never mutates the draft: the pipeline merges the patch
 
 An enrichment that needs the network describes its question and gets the answer, so it stays pure too:

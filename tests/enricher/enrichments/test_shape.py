@@ -33,7 +33,8 @@ def test_shape(step: Step) -> None:
     assert issubclass(module.Config, Parameters)
     asks = hasattr(module, "ask")
     assert _signature(module.prepare) == [module.Config, Resources]
-    assert _signature(module.enrich)[:1] == [Draft]
+    assert inspect.signature(module.prepare).return_annotation == module.State
+    assert _signature(module.enrich)[:2] == [Draft, module.State]
     assert len(_signature(module.enrich)) == (3 if asks else 2)
     assert inspect.signature(module.enrich).return_annotation == Patch | None
     if asks:
