@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, overload
 
 from enricher import querystring
 from enricher.remembered import remembered
-from enricher.values import Refused, lenient_uuid
+from enricher.values import Refused, lenient_uuid, tsv_safe
 from shared.payload import SCHEMA, CollectorPayload
 from shared.payload_reader import NO_CHARSET, Damaged
 from shared.rawmessage import Unreadable
@@ -161,7 +161,7 @@ def _path_complaint(path: str | None) -> str:
 
 def _plain(text: str) -> str:
     """How upstream makes exception texts comparable: an object's hash ends in a semicolon, a mail address does not."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", re.sub("@[0-9a-z]+;", "@xxxxxx;", text).replace("\t", "    ")).strip(" ")
+    return tsv_safe(re.sub("@[0-9a-z]+;", "@xxxxxx;", text)).strip(" ")
 
 
 @remembered(1024)
@@ -204,7 +204,7 @@ def _encodings() -> frozenset[str]:
 
 def forwarded_address(lines: list[str]) -> str | None:
     """X-Forwarded-For's first hop, else Forwarded's. The first hop decides, whether it is an address or not."""
-    remembered = None
+    forwarded = None
     for line in lines:
         if line[:1] not in _FORWARDING:
             continue
@@ -212,5 +212,5 @@ def forwarded_address(lines: list[str]) -> str | None:
         if lowered.startswith(_FORWARDED_FOR) and (match := _ADDRESS.match(lowered, len(_FORWARDED_FOR))):
             return match[1]
         if lowered.startswith(_FORWARDED) and (match := _ADDRESS.match(lowered, len(_FORWARDED))):
-            remembered = match[1]
-    return remembered
+            forwarded = match[1]
+    return forwarded

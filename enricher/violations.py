@@ -156,7 +156,7 @@ def _describe(problem: Violation | EnrichmentError) -> _Description:
         case Invalid():
             return _describe_invalid(problem)
         case AtomicErrors(errors):
-            reports = [{**_sourced(_atomic_report(error), "atomic_field")} for error in errors]
+            reports = [_sourced(_atomic_report(error), "atomic_field") for error in errors]
             return "ValidationError", reports, ATOMIC, {error.path: error.value for error in errors}
         case EnrichmentError(enrichment, failure):
             return _describe_enrichment(enrichment, failure)
