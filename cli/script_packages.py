@@ -95,12 +95,12 @@ def _unpacked(archive: Path) -> Package:
     return Package(version, files)
 
 
-def from_address(base: str, version: str, names: tuple[str, ...] = ("sp.js", "sp.js.map")) -> Package:
+def from_address(base: str, version: str) -> Package:
     """From below an address, in which `{version}` is filled in. Raises NotToBeHad."""
     address = base.replace("{version}", version).rstrip("/")
     if urlsplit(address).scheme not in ("http", "https"):
         raise NotToBeHad(f"{address} is no address of the web")
-    return Package(version, {name: _fetched(f"{address}/{name}") for name in names})
+    return Package(version, {name: _fetched(f"{address}/{name}") for name in ("sp.js", "sp.js.map")})
 
 
 def _fetched(url: str) -> bytes:

@@ -82,9 +82,9 @@ class Checked:
     violations: list[Violation]
     infos: list[Entity]
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self) -> None:
         self.entities = []
-        self.text = text
+        self.text = ""
         self.violations = []
         self.infos = []
 

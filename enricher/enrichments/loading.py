@@ -123,11 +123,11 @@ def _self_describing(document: Any) -> tuple[SchemaKey, Any]:
         raise ValueError(f"schema: {error}") from error
 
 
-def choose(found: Sequence[Configuration], order: Sequence[Step] = ORDER) -> tuple[list[Chosen], list[str]]:
+def choose(found: Sequence[Configuration]) -> tuple[list[Chosen], list[str]]:
     """What is on, in the order of the steps, and what is wrong with the configurations."""
     chosen: list[Chosen] = []
-    problems = [_unknown(one, order) for one in found if not any(_is_of(one, step) for step in order)]
-    for step in order:
+    problems = [_unknown(one) for one in found if not any(_is_of(one, step) for step in ORDER)]
+    for step in ORDER:
         mine = [one for one in found if _is_of(one, step)]
         problems += _unsupported(mine, step) + _duplicates(mine, step)
         for one in mine:
@@ -157,8 +157,8 @@ def _is_of(one: Configuration, step: Step) -> bool:
     return any(one.key.name == criterion.name for criterion in step.criteria)
 
 
-def _unknown(one: Configuration, order: Sequence[Step]) -> str:
-    names = [criterion.name for step in order for criterion in step.criteria]
+def _unknown(one: Configuration) -> str:
+    names = [criterion.name for step in ORDER for criterion in step.criteria]
     near = difflib.get_close_matches(one.key.name, names, 1)
     hint = f", did you mean {near[0]}?" if near else ""
     return f"{one.file}: schema: there is no enrichment {one.key.name}{hint}"
@@ -200,9 +200,8 @@ class Enrichments:
     What did not change keeps its state, so caches and script engines survive a reload of others.
     """
 
-    def __init__(self, folder: Path, data_dir: Path, order: Sequence[Step] = ORDER) -> None:
+    def __init__(self, folder: Path, data_dir: Path) -> None:
         self._resources = Resources(folder, data_dir)
-        self._order = order
         self._prepared: dict[str, Any] = {}
         self._seen: dict[Path, Stamp] = {}
         self._current = self._load()
@@ -226,7 +225,7 @@ class Enrichments:
         """What is watched is noted before it is read, so a change in between shows at the next poll."""
         self._seen = _stamps(_files(self._resources.folder))
         found, unreadable = configurations(self._resources.folder)
-        chosen, wrong = choose(found, self._order)
+        chosen, wrong = choose(found)
         self._seen |= _stamps(self._watched(chosen))
         if problems := unreadable + wrong:
             raise EnrichmentRefused("\n".join(problems))

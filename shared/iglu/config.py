@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from shared.document import read
 from shared.iglu.folder import FolderRegistry
-from shared.iglu.http import TIMEOUT_S, HttpRegistry
+from shared.iglu.http import HttpRegistry
 from shared.iglu.registry import Registry
 from shared.iglu.resolver import SchemaResolver
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
@@ -99,20 +99,18 @@ def parse(document: Any, source: str) -> ResolverConfig:
         raise ResolverRefused([_problem(source, fault) for fault in error.errors()]) from error
 
 
-def open_resolver(
-    config: ResolverConfig, folder: Path, clock: Callable[[], float], timeout_s: float = TIMEOUT_S
-) -> SchemaResolver:
-    """`folder`: what embedded paths are relative to. `timeout_s`: of one request to a registry."""
-    registries = [_registry(known, folder, timeout_s) for known in config.repositories]
+def open_resolver(config: ResolverConfig, folder: Path, clock: Callable[[], float]) -> SchemaResolver:
+    """`folder`: what embedded paths are relative to."""
+    registries = [_registry(known, folder) for known in config.repositories]
     if not any(isinstance(known, FolderRegistry) and known.root.resolve() == BUNDLED.resolve() for known in registries):
         registries.append(FolderRegistry(BUNDLED_NAME, BUNDLED))
     return SchemaResolver(registries, clock, config.cache_size, config.cache_ttl)
 
 
-def _registry(known: Repository, folder: Path, timeout_s: float) -> Registry:
+def _registry(known: Repository, folder: Path) -> Registry:
     if known.connection.http is not None:
         http = known.connection.http
-        return HttpRegistry(known.name, http.uri, known.priority, known.vendor_prefixes, http.apikey, timeout_s)
+        return HttpRegistry(known.name, http.uri, known.priority, known.vendor_prefixes, http.apikey)
     root = folder / (known.connection.embedded.path if known.connection.embedded else "")
     if not root.is_dir():
         raise ResolverRefused([f"repository {known.name}: {root} is not a folder"])

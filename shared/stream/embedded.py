@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from shared.identity import Clock, now_ms
+from shared.identity import now_ms
 from shared.process import Misconfigured
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
@@ -25,13 +25,11 @@ from shared.stream.embedded_upkeep import Upkeep
 
 
 @asynccontextmanager
-async def embedded_publisher(
-    folder: Path, limits: StreamLimits, clock: Clock = now_ms
-) -> AsyncIterator[EmbeddedPublisher]:
+async def embedded_publisher(folder: Path, limits: StreamLimits) -> AsyncIterator[EmbeddedPublisher]:
     """Publish to the stream in this folder, made when absent."""
     file = await asyncio.to_thread(_ensure, folder)
     thread = CommitThread(lambda: store.connect(file, "FULL"), "stream-publisher", limits.publish_timeout_ms / 1000)
-    publisher = EmbeddedPublisher(thread, limits, clock, Upkeep(file, limits, clock))
+    publisher = EmbeddedPublisher(thread, limits, now_ms, Upkeep(file, limits, now_ms))
     try:
         yield publisher
     finally:
