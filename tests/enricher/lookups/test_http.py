@@ -53,13 +53,6 @@ async def url(service: Service) -> AsyncIterator[str]:
         yield str(server.make_url("/"))
 
 
-@pytest.fixture
-async def lookups() -> AsyncIterator[Lookups]:
-    opened = Lookups()
-    yield opened
-    await opened.close()
-
-
 def question(url: str, **options: Any) -> HttpQuestion:
     return HttpQuestion(**{"key": url, "url": url, "remember": Remembering("test", 100, 60), **options})
 

@@ -1,6 +1,6 @@
 """sql_query on a real MariaDB, where it is installed."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,13 +20,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlDatabase]:
         pytest.skip("MariaDB is not installed: apt-get install mariadb-server-core mariadb-client-core")
     with mariadb.server(programs, tmp_path_factory.mktemp("mariadb")) as running:
         yield running
-
-
-@pytest.fixture
-async def lookups() -> AsyncIterator[Lookups]:
-    opened = Lookups()
-    yield opened
-    await opened.close()
 
 
 def question(database: SqlDatabase, sql: str, *arguments: Any, timeout_ms: int = 5_000) -> SqlQuestion:

@@ -1,7 +1,7 @@
 """sql_query on a real PostgreSQL: typed arguments, every kind of cell, errors as answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,6 @@ async def _connect(database: SqlDatabase) -> "asyncpg.Connection[Any]":
         password=database.password,
         database=database.database,
     )
-
-
-@pytest.fixture
-async def lookups() -> AsyncIterator[Lookups]:
-    opened = Lookups()
-    yield opened
-    await opened.close()
 
 
 def configured(database: SqlDatabase, sql: str, *inputs: dict[str, Any], **options: Any) -> sql_query.State:
