@@ -2,31 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from aiohttp import web
 
 from collector.correlation import HEADER, request_id, sent_id
+from collector.handlers import Handler
 from collector.sections import PerformanceSettings
 from shared.identity import NewId
-
-
-class Log(Protocol):
-    """Where entries go."""
-
-    def info(self, event: str, **fields: object) -> object:
-        """One entry."""
-
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
 
 #: Nobody was there any more to be answered; the number that nginx made known.
 _GONE = 499
 
 
-def logged(handler: Handler, settings: PerformanceSettings, log: Log, new_id: NewId) -> Handler:
+def logged(handler: Handler, settings: PerformanceSettings, log: Logger, new_id: NewId) -> Handler:
     """The handler, writing an entry after each request but those for excluded paths; every answer says its id."""
     excluded = frozenset(settings.access_log_excluded_paths)
 

@@ -17,14 +17,15 @@ from collector.wire import Renderer
 
 METHODS = frozenset(("GET", "HEAD", "POST"))
 
-Cold = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+#: Answers any request of the server.
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Front:
     """Takes what trackers send; everything else goes to the application."""
 
     def __init__(
-        self, routes: Routes, gate: Gate | None, intake: Intake, metrics: Metrics, renderer: Renderer, cold: Cold
+        self, routes: Routes, gate: Gate | None, intake: Intake, metrics: Metrics, renderer: Renderer, cold: Handler
     ) -> None:
         self._routes = routes
         self._gate = gate

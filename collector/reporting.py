@@ -1,17 +1,15 @@
 """Errors and traces to the services of others, each an optional extra that is loaded only when it is switched on."""
 
-from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 from aiohttp import web
 
+from collector.handlers import Handler
 from collector.settings import Settings
 from shared.process import Misconfigured
 from shared.version import VERSION
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Reporter(Protocol):

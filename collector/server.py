@@ -1,21 +1,19 @@
 """The HTTP server below the handlers: connections that are slow, broken or too many, and what every answer carries."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 
 from collector.answer import Headers
+from collector.handlers import Handler
 from collector.metrics import Metrics
 from collector.settings import Settings, TimeoutSettings
 from collector.shortcut import Client, Report, Shortcut
 
 #: Between two looks at a connection whose client said that it is done, seconds.
 _IDLE_LOOK_S = 0.02
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _SECURITY: Headers = [
     ("X-Content-Type-Options", "nosniff"),

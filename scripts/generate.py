@@ -29,8 +29,8 @@ def main() -> int:
         names = stale()
         sys.stderr.writelines(f"{name} is stale: run make generate\n" for name in names)
         return 1 if names else 0
-    for name in GENERATED:
-        (ROOT / name).write_text(GENERATED[name](), "utf-8")
+    for name, make in GENERATED.items():
+        (ROOT / name).write_text(make(), "utf-8")
         sys.stdout.write(f"{name}\n")
     return 0
 
