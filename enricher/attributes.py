@@ -8,19 +8,18 @@ from enricher.enrichments.contract import Draft, Failure
 from enricher.request import Request
 from shared.event import INDEX, WIDTH
 
-_I: Final = INDEX
-_PAGE_URL: Final = _I["page_url"]
-_REFERRER: Final = _I["page_referrer"]
-_PAGE_PARTS: Final = _I["page_urlscheme"]
-_REFERRER_PARTS: Final = _I["refr_urlscheme"]
-_COLLECTOR_TSTAMP: Final = _I["collector_tstamp"]
-_CREATED: Final = _I["dvce_created_tstamp"]
-_SENT: Final = _I["dvce_sent_tstamp"]
-_TRUE: Final = _I["true_tstamp"]
-_DERIVED: Final = _I["derived_tstamp"]
-_V_COLLECTOR: Final = _I["v_collector"]
-_EVENT: Final = _I["event"]
-_EVENT_VENDOR: Final = _I["event_vendor"]
+_PAGE_URL: Final = INDEX["page_url"]
+_REFERRER: Final = INDEX["page_referrer"]
+_PAGE_PARTS: Final = INDEX["page_urlscheme"]
+_REFERRER_PARTS: Final = INDEX["refr_urlscheme"]
+_COLLECTOR_TSTAMP: Final = INDEX["collector_tstamp"]
+_CREATED: Final = INDEX["dvce_created_tstamp"]
+_SENT: Final = INDEX["dvce_sent_tstamp"]
+_TRUE: Final = INDEX["true_tstamp"]
+_DERIVED: Final = INDEX["derived_tstamp"]
+_V_COLLECTOR: Final = INDEX["v_collector"]
+_EVENT: Final = INDEX["event"]
+_EVENT_VENDOR: Final = INDEX["event_vendor"]
 
 _SNOWPLOW: Final = "com.snowplowanalytics.snowplow"
 _EVENT_SCHEMAS: Final = {
@@ -36,12 +35,12 @@ def defaults(request: Request, etl_tstamp: str, v_etl: str) -> list[str]:
     """The columns that the request itself fills, the same for each of its events; parameters override them."""
     columns = [""] * WIDTH
     payload = request.payload
-    columns[_I["etl_tstamp"]] = etl_tstamp
-    columns[_I["v_etl"]] = v_etl
+    columns[INDEX["etl_tstamp"]] = etl_tstamp
+    columns[INDEX["v_etl"]] = v_etl
     columns[_V_COLLECTOR] = payload.collector or ""
-    columns[_I["network_userid"]] = request.network_userid or ""
-    columns[_I["user_ipaddress"]] = values.ip_address(request.ip_address or "")
-    columns[_I["useragent"]] = values.user_agent(payload.user_agent or "")
+    columns[INDEX["network_userid"]] = request.network_userid or ""
+    columns[INDEX["user_ipaddress"]] = values.ip_address(request.ip_address or "")
+    columns[INDEX["useragent"]] = values.user_agent(payload.user_agent or "")
     columns[_COLLECTOR_TSTAMP] = values.format_timestamp(payload.timestamp)
     return columns
 
