@@ -9,8 +9,8 @@ import pytest
 from loader.backfill import Backfill, Place, Reject, State, blocks, sources
 from loader.settings import BatchSettings
 from loader.warehouse.contract import Unavailable
+from tests.loader.bench import Bench, ids, refuse_app
 from tests.loader.lines import event_id, line
-from tests.loader.test_loading import Bench, ids, refuse_app
 
 
 class PowerCut(Exception):
