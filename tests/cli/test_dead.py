@@ -10,7 +10,7 @@ from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message
 from tests.cli.command import invoke
 from tests.cli.test_bad_rows import variables
-from tests.shared.test_stream import take
+from tests.shared.messages import take
 
 
 @pytest.fixture

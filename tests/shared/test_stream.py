@@ -2,76 +2,21 @@
 
 import asyncio
 import re
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 
 import pytest
 
 from shared.settings import IngestSettings, SharedSettings, StreamLimits
 from shared.stream import open_dead_letters, open_log, open_publisher, open_subscriber
-from shared.stream.contract import (
-    DeadLetters,
-    Delivery,
-    Message,
-    MessageRefused,
-    Publisher,
-    StreamUnavailable,
-    Subscriber,
-)
-
-#: Seconds after which something that must come has not come.
-PATIENCE_S = 20
-
-
-def a_message(number: int = 0, size: int = 10) -> Message:
-    body = b"%d " % number + b"\x00\xff" * (size // 2)
-    return Message(body, f"id-{number}", 1_700_000_000_123 + number, "collector-payload", "application/x-thrift")
-
-
-def some(count: int, first: int = 0, size: int = 10) -> list[Message]:
-    return [a_message(number, size) for number in range(first, first + count)]
+from shared.stream.contract import DeadLetters, Delivery, Message, MessageRefused, StreamUnavailable, Subscriber
+from tests.shared.messages import PATIENCE_S, a_message, eventually, ids, some, take
 
 
 def limited(settings: SharedSettings, **limits: object) -> SharedSettings:
     """The same transport with other limits."""
     ingest = settings.ingest.model_copy(update={"limits": StreamLimits.model_validate(limits)})
     return settings.model_copy(update={"ingest": IngestSettings.model_validate(ingest.model_dump())})
-
-
-async def take(subscriber: Subscriber, count: int) -> list[Delivery]:
-    """Exactly this many deliveries, in as many steps as they need."""
-    found: list[Delivery] = []
-    async with asyncio.timeout(PATIENCE_S):
-        while len(found) < count:
-            found += await subscriber.receive(count - len(found), 1)
-    return found
-
-
-def ids(deliveries: list[Delivery]) -> list[str]:
-    return [delivery.message.message_id for delivery in deliveries]
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not await condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-
-
-async def holds(value: bool) -> bool:
-    return value
-
-
-async def insist(publisher: Publisher, first: int, count: int) -> None:
-    """Publish as a stage does: the same call again while the stream is unavailable."""
-    while True:
-        try:
-            await publisher.publish("raw", some(count, first))
-        except StreamUnavailable:
-            await asyncio.sleep(0.05)
-        else:
-            return
 
 
 async def test_what_is_published_arrives_whole(settings: SharedSettings) -> None:

@@ -9,8 +9,7 @@ from shared.stream import open_log, open_publisher, open_subscriber
 from shared.stream.contract import StreamUnavailable
 from tests.broker import Node
 from tests.conftest import clear
-from tests.shared.test_stream import PATIENCE_S, eventually, holds, ids, insist, some, take
-from tests.shared.test_stream_rabbitmq import quick
+from tests.shared.messages import PATIENCE_S, eventually, holds, ids, insist, quick, some, take
 
 #: The private node exists once, in one worker of pytest-xdist.
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.xdist_group("rabbitmq-node")]

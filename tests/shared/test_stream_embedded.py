@@ -21,7 +21,7 @@ from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_subscriber import EmbeddedSubscriber
 from shared.stream.embedded_thread import CommitThread, begin
 from shared.stream.embedded_upkeep import TRIM_S, Upkeep, copy_log
-from tests.shared.test_stream import eventually, ids, some, take
+from tests.shared.messages import eventually, ids, some, take
 
 LIMITS = StreamLimits()
 

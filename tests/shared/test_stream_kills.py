@@ -11,7 +11,7 @@ from pathlib import Path
 from shared.settings import SharedSettings, environment
 from shared.stream import open_publisher, open_subscriber
 from tests.broker import variables
-from tests.shared.test_stream import PATIENCE_S, ids, some, take
+from tests.shared.messages import PATIENCE_S, ids, some, take
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.process import Misconfigured
-from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, StreamLimits
+from shared.settings import RabbitmqSettings, SharedSettings
 from shared.stream import open_log, open_publisher, open_subscriber
 from shared.stream.contract import MessageRefused, StreamUnavailable
 from shared.stream.rabbitmq_line import connect
@@ -15,18 +15,9 @@ from shared.stream.rabbitmq_subscriber import RabbitmqSubscriber, acknowledgemen
 from tests.broker import PUBLISH_ONLY, Address
 from tests.conftest import clear
 from tests.proxy import Line, line_to
-from tests.shared.test_stream import PATIENCE_S, a_message, eventually, holds, ids, insist, some, take
+from tests.shared.messages import PATIENCE_S, a_message, eventually, holds, ids, insist, quick, some, take
 
 pytestmark = pytest.mark.rabbitmq
-
-
-def quick(rabbitmq: RabbitmqSettings, **changes: object) -> SharedSettings:
-    """Settings of a test that does not want to wait."""
-    short: dict[str, object] = {"retry_delay_ms": 200, "connect_timeout_ms": 2000, "heartbeat_seconds": 1, **changes}
-    limits = StreamLimits(publish_timeout_ms=5000)
-    return SharedSettings(
-        ingest=IngestSettings(mode="rabbitmq", limits=limits, rabbitmq=rabbitmq.model_copy(update=short))
-    )
 
 
 @pytest.fixture
