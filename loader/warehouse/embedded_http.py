@@ -29,7 +29,7 @@ THREADS = 16
 #: Content-Encoding that the engine undoes, of a whole body at once.
 _ENGINE_ENCODINGS = frozenset({"lz4", "xz", "bz2", "snappy", "zstd", "br"})
 
-_NOT_TEXT = EngineError("Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)")
+_NOT_TEXT = "Code: 36. DB::Exception: The statement is not UTF-8. (BAD_ARGUMENTS)"
 
 T = TypeVar("T")
 
@@ -194,11 +194,11 @@ def _decoded(statement: bytes) -> str:
     try:
         return statement.decode()
     except UnicodeDecodeError as error:
-        raise _NOT_TEXT from error
+        raise EngineError(_NOT_TEXT) from error
 
 
 def _insert_in(text: bytes) -> Insert | None:
     try:
         return insert_in(text)
     except UnicodeDecodeError as error:
-        raise _NOT_TEXT from error
+        raise EngineError(_NOT_TEXT) from error

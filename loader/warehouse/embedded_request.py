@@ -42,7 +42,7 @@ _NOT_SETTINGS = frozenset(
 )
 
 
-_NOT_COMPRESSED = EngineError("Code: 354. DB::Exception: Can't decompress the body. (ZLIB_INFLATE_FAILED)")
+_NOT_COMPRESSED = "Code: 354. DB::Exception: Can't decompress the body. (ZLIB_INFLATE_FAILED)"
 
 
 class Call(NamedTuple):
@@ -96,14 +96,14 @@ async def inflated(encoding: str, data: AsyncIterator[bytes]) -> AsyncIterator[b
             try:
                 part = stream.decompress(left, BLOCK_BYTES)
             except zlib.error as error:
-                raise _NOT_COMPRESSED from error
+                raise EngineError(_NOT_COMPRESSED) from error
             if part:
                 yield part
             left = stream.unused_data if stream.eof else stream.unconsumed_tail
             more = len(part) == BLOCK_BYTES and not stream.eof
             stream = None if stream.eof else stream
     if stream:
-        raise _NOT_COMPRESSED
+        raise EngineError(_NOT_COMPRESSED)
 
 
 def _window(encoding: str, start: bytes) -> int:

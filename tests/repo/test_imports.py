@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,13 @@ def test_an_import_inside_a_function_is_seen() -> None:
 def test_the_environment_is_read_in_one_file(module: Module) -> None:
     text = (ROOT / module.file).read_text("utf-8")
     assert str(module.file) == "shared/settings.py" or ("os.environ" not in text and "getenv" not in text)
+
+
+@pytest.mark.parametrize("module", ALL)
+def test_no_module_keeps_an_exception(module: Module) -> None:
+    """Whenever one is raised again it takes on a further traceback, and so holds all that was under way each time."""
+    loaded = vars(import_module(module.name))
+    assert [name for name, value in loaded.items() if isinstance(value, BaseException)] == []
 
 
 @pytest.mark.parametrize("module", ALL)
