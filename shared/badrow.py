@@ -18,9 +18,7 @@ BadRowType = Literal[
     "enrichment_failures",
     "generic_error",
     "loader_parsing_error",
-    "loader_iglu_error",
     "loader_runtime_error",
-    "recovery_error",
 ]
 
 #: Type → version of its schema in vendor com.snowplowanalytics.snowplow.badrows.
@@ -33,9 +31,7 @@ VERSIONS: dict[BadRowType, str] = {
     "enrichment_failures": "2-0-1",
     "generic_error": "1-0-0",
     "loader_parsing_error": "2-0-0",
-    "loader_iglu_error": "2-0-1",
     "loader_runtime_error": "1-0-1",
-    "recovery_error": "1-0-1",
 }
 
 
