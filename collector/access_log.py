@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Protocol
 
 from aiohttp import web
 
@@ -10,11 +11,19 @@ from collector.handlers import Handler
 from collector.sections import PerformanceSettings
 from shared.identity import NewId
 
+
+class Log(Protocol):
+    """Where entries go."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """One entry."""
+
+
 #: Nobody was there any more to be answered; the number that nginx made known.
 _GONE = 499
 
 
-def logged(handler: Handler, settings: PerformanceSettings, log: Logger, new_id: NewId) -> Handler:
+def logged(handler: Handler, settings: PerformanceSettings, log: Log, new_id: NewId) -> Handler:
     """The handler, writing an entry after each request but those for excluded paths; every answer says its id."""
     excluded = frozenset(settings.access_log_excluded_paths)
 
