@@ -65,7 +65,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
     fate = Fate()
     async with AsyncExitStack() as stack:
         durable = await stack.enter_async_context(_durable(settings, metrics, fate))
-        state = State(lambda: durable.trouble)
+        state = State(lambda: durable.trouble, starting=True)
         commit = group_commit(settings, durable, metrics, fate)
         stack.push_async_callback(commit.close)
         admin_settings = settings.collector.admin.model_copy(
@@ -76,6 +76,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         )
         server = await stack.enter_async_context(http_server(settings, state, commit, metrics))
         ports = await stack.enter_async_context(listening(server, settings.collector))
+        state.starting = False
         log.info(
             "collector.started",
             host=settings.collector.host,

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class State:
-    """trouble: why nothing can be made durable now; None while it can. terminating: it ends, and load balancers
-    are to notice."""
+    """trouble: why nothing can be made durable now; None while it can.
+
+    starting: nobody listens yet. terminating: it ends, and load balancers are to notice.
+    """
 
     trouble: Callable[[], str | None]
+    starting: bool = False
     terminating: bool = False
 
     @property
     def unready(self) -> str | None:
         """Why no requests should be sent here; None when they should."""
+        if self.starting:
+            return "starting"
         return "terminating" if self.terminating else self.trouble()
 
 

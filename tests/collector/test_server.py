@@ -20,6 +20,7 @@ from yarl import URL
 from collector import bodies
 from collector.listener import tls
 from collector.settings import Settings, SslSettings
+from collector.state import State
 from shared.process import Misconfigured
 from tests.collector.raw_http import exchange, post, read_answer
 from tests.collector.running import Running, collector, plain
@@ -478,3 +479,10 @@ async def test_requests_in_flight_are_answered_at_the_end() -> None:
     assert answer
     assert answer.status == 200
     assert len(running.publisher.payloads()) == 1
+
+
+def test_no_requests_are_sent_to_a_collector_that_does_not_listen_yet() -> None:
+    state = State(lambda: None, starting=True)
+    assert state.unready == "starting"
+    state.starting = False
+    assert state.unready is None
