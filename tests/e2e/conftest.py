@@ -36,11 +36,16 @@ def running(place: Path, environment: dict[str, str]) -> Iterator[Pipeline]:
     assert codes == dict.fromkeys(codes, 0), pipeline.logs()
 
 
+#: What the collector takes by itself.
+_STANDARD_PATHS = ("/com.snowplowanalytics.snowplow/", "/com.snowplowanalytics.iglu/")
+
+
 def _paths() -> dict[str, str]:
     """Paths that a scenario configured in its tracker instead of the standard one; the collector must know them."""
     recorded = [parameter.values[0] for parameter in traffic() if parameter.values[0]]
     targets = {row["request"]["target"].partition("?")[0] for row in recorded if row["expect"]["n_events"]}
-    own = {path for path in targets if re.fullmatch("/[^/]+/[^/]+", path) and "com.snowplowanalytics" not in path}
+    paths = {re.sub("^https?://[^/]*", "", target) for target in targets}
+    own = {path for path in paths if re.fullmatch("/[^/]+/[^/]+", path) and not path.startswith(_STANDARD_PATHS)}
     return dict.fromkeys(sorted(own), "/com.snowplowanalytics.snowplow/tp2")
 
 

@@ -20,6 +20,9 @@ _LONGEST = {field.name: field.limit for field in FIELDS if field.limit is not No
     "page_referrer": 6000,
 }
 
+#: Amounts have eighteen places after the point.
+_SMALLEST = 1e-18
+
 Row = Mapping[str, Any]
 
 
@@ -43,6 +46,9 @@ KNOWN = frozenset(
     )
 )
 
+#: What a request consists of. Everything goes over a plain socket, whatever the scheme was.
+REQUEST = frozenset(("scheme", "method", "target", "http_version", "headers", "body_b64"))
+
 
 def refuses_all(problem: str) -> bool:
     """One invalid event in a POST costs all of them."""
@@ -57,14 +63,16 @@ def concerns(event: Mapping[str, Any], problem: str) -> bool:
     return schema in {*event.get("contexts", ()), _schema_of(event)}
 
 
-def long_texts(event: Mapping[str, Any]) -> frozenset[str]:
-    """Fields of which the recording gives only the length and the start."""
-    return frozenset(name for name, value in event.items() if isinstance(value, dict))
+def too_long(event: Mapping[str, Any]) -> frozenset[str]:
+    """Texts too long for their column, or URLs for the columns of their parts: then the event fails, visibly."""
+    return frozenset(name for name, limit in _LONGEST.items() if _length(event.get(name)) > limit)
 
 
-def has_long_text(event: Mapping[str, Any]) -> bool:
-    """A text may be too long for its column, or a URL for the columns of its parts: then the event fails, visibly."""
-    return any(event[name]["length"] > _LONGEST[name] for name in long_texts(event))
+def _length(text: Any) -> int:
+    """Characters of a text, or of one of which only the length and the start are recorded."""
+    if isinstance(text, dict):
+        return int(text["length"])
+    return len(_cleaned(text)) if isinstance(text, str) else 0
 
 
 def problem_schema(problem: str) -> str | None:
@@ -102,17 +110,25 @@ def _same(name: str, wanted: Any, found: Any) -> bool:
     if wanted is None or found is None:
         return wanted is None and found in (None, "")
     if isinstance(wanted, dict):
-        return len(found) == wanted["length"] and str(found).startswith(_cleaned(wanted["starts"]))
+        return _same_long(wanted, str(found))
     if isinstance(wanted, bool | int | float):
-        return abs(float(found) - float(wanted)) <= 1e-9 * abs(float(wanted))
+        return abs(float(found) - float(wanted)) <= max(1e-9 * abs(float(wanted)), _SMALLEST)
     if name == "page_url":
         return found == wanted or unquote(found) == unquote(_cleaned(wanted))
+    if name == "user_ipaddress":
+        wanted = re.split("[,| ]", wanted, maxsplit=1)[0]
     return bool(str(found) == _cleaned(wanted))
 
 
+def _same_long(wanted: Mapping[str, Any], found: str) -> bool:
+    """Of a long text the start and the length; cleaning changes the length, by an unknown amount after the start."""
+    start = _cleaned(wanted["starts"])
+    return found.startswith(start) and (len(found) == wanted["length"] or start != wanted["starts"])
+
+
 def _cleaned(text: str) -> str:
-    """Snowplow's rule for a text column: a tab is four spaces, other control characters vanish."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", text.replace("\t", "    "))
+    """A tab is four spaces, other control characters vanish, half a surrogate pair is a question mark."""
+    return re.sub("[\ud800-\udfff]", "?", re.sub(r"[\x00-\x1f\x7f]", "", text.replace("\t", "    ")))
 
 
 def _contexts_difference(wanted: list[str], row: Row) -> str | None:
