@@ -19,6 +19,7 @@ from aiohttp import web
 
 from loader.settings import LoaderSettings
 from loader.warehouse.embedded_access import Access
+from loader.warehouse.embedded_disk import Room, watch
 from loader.warehouse.embedded_engine import Engine, EngineError
 from loader.warehouse.embedded_http import ClickHouseHttp
 from loader.warehouse.embedded_memory import release_clean_pages
@@ -49,10 +50,14 @@ async def main(stopping: asyncio.Event) -> None:
         engine = await asyncio.to_thread(open_engine, folder, embedded)
         release_clean_pages("/site-packages/")  # the engine, and what it loads besides: Arrow, NumPy
         access = Access(connection.username, connection.password.get_secret_value(), embedded.cors_allowed_origins)
-        server = ClickHouseHttp(engine, access)
+        room = Room(folder, embedded.min_free_mb)
+        server = ClickHouseHttp(engine, access, room)
+        watching = asyncio.create_task(watch(room, engine))
         try:
             await serve(server, embedded.host, connection.port, stopping)
         finally:
+            watching.cancel()
+            await asyncio.wait({watching})
             await server.close()
             await asyncio.to_thread(engine.close)
 
@@ -89,11 +94,13 @@ async def serve(server: ClickHouseHttp, host: str, port: int, stopping: asyncio.
 def open_engine(folder: Path, settings: EmbeddedSettings) -> Engine:
     """Raises Misconfigured where the folder holds no data that this engine can read."""
     config = folder / "config.xml"
-    config.write_text(_config(settings))
     try:
+        config.write_text(_config(settings))
         return Engine(folder / "data", folder / "spool", {"config-file": str(config), "implicit_select": "0"})
     except EngineError as error:
         raise Misconfigured(f"the embedded ClickHouse can't open {folder}: {error.text}") from error
+    except OSError as error:
+        raise Misconfigured(f"the embedded ClickHouse can't write to {folder}: {error.strerror}") from error
 
 
 def _config(settings: EmbeddedSettings) -> str:
@@ -108,6 +115,8 @@ def _config(settings: EmbeddedSettings) -> str:
         "default_database": "default",
     }
     lines = [f"  <{name}>{escape(str(value))}</{name}>" for name, value in options.items()]
+    kept = f"<keep_free_space_bytes>{settings.min_free_mb << 20}</keep_free_space_bytes>"
+    lines.append(f"  <storage_configuration><disks><default>{kept}</default></disks></storage_configuration>")
     lines.append("  <merge_tree><min_bytes_for_wide_part>1073741824</min_bytes_for_wide_part></merge_tree>")
     return "\n".join(["<clickhouse>", *lines, "</clickhouse>", ""])
 

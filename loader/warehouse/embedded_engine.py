@@ -7,7 +7,7 @@ without leaking them into the next request (a connection that failed leaks even 
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
@@ -95,6 +95,11 @@ class Engine:
         with self.connect() as connection:
             connection.run("KILL QUERY WHERE query NOT ILIKE 'KILL QUERY%'", "Null")
 
+    def merge(self, wanted: bool) -> None:
+        """Let parts be merged, or cancel that and begin no other."""
+        with self.connect() as connection:
+            connection.run(f"SYSTEM {'START' if wanted else 'STOP'} MERGES", "Null")
+
     def close(self) -> None:
         self._root.close()
 
@@ -179,7 +184,8 @@ class Insertion:
 
     def close(self) -> None:
         """Forget the data."""
-        self._file.close()
+        with suppress(OSError):  # what did not fit on the disk is tried once more
+            self._file.close()
 
 
 def _spooled(folder: Path) -> IO[bytes]:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from loader.warehouse.embedded_access import Access, Refused
 from loader.warehouse.embedded_answers import content_type_of, status_of
+from loader.warehouse.embedded_disk import Room
 from loader.warehouse.embedded_engine import Answer, Connection, Engine, EngineError, Insertion, Progress
 from loader.warehouse.embedded_request import Call, beginning, blocks, call_of, inflated, prepended, rest
 from loader.warehouse.embedded_sessions import Sessions
@@ -37,9 +38,10 @@ T = TypeVar("T")
 class ClickHouseHttp:
     """The request handlers; `close` after the last one has answered."""
 
-    def __init__(self, engine: Engine, access: Access) -> None:
+    def __init__(self, engine: Engine, access: Access, room: Room) -> None:
         self._engine = engine
         self._access = access
+        self._room = room
         self._sessions = Sessions(engine)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
 
@@ -103,6 +105,8 @@ class ClickHouseHttp:
         statement = inspect(text)
         if statement.refused:
             raise EngineError(statement.refused)
+        if statement.writes:
+            self._room.require()
         read_only = request.method != "POST"
 
         def run() -> Answer:
@@ -125,6 +129,7 @@ class ClickHouseHttp:
     ) -> web.Response:
         if request.method != "POST":
             raise EngineError("Code: 164. DB::Exception: Cannot insert in readonly mode: use POST. (READONLY)")
+        self._room.require()
         with ExitStack() as held:
             insertion = await self._in_thread(self._begin, held, call, insert)
             async for block in data:

@@ -23,6 +23,10 @@ _SETTINGS = re.compile(
     re.IGNORECASE,
 )
 _BEFORE_DATA = re.compile(rb"(?:\s*;)?[ \t\f]*\r?\n?")
+#: How statements begin that put something on the disk; those that make room there are not among them.
+_WRITING = frozenset(
+    {b"ALTER", b"ATTACH", b"CREATE", b"EXCHANGE", b"INSERT", b"OPTIMIZE", b"RENAME", b"REPLACE", b"UPDATE"}
+)
 _INPUT = re.compile(rb"\binput\s*\(", re.IGNORECASE)
 
 
@@ -39,10 +43,12 @@ class Insert(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """What a server must know of any other statement. `refused`: why a server does not run it, else None."""
+    """What a server must know of any other statement. `refused`: why a server does not run it, else None. `writes`:
+    whether it needs room on the disk."""
 
     format: str | None
     refused: str | None
+    writes: bool
 
 
 class _Token(NamedTuple):
@@ -78,7 +84,7 @@ def inspect(text: bytes) -> Statement:
     words = [token.text for token in tokens]
     while words and words[-1] == b";":
         words.pop()
-    return Statement(_answer_format(text, tokens), _refusal(text, words))
+    return Statement(_answer_format(text, tokens), _refusal(text, words), bool(_WRITING.intersection(words[:1])))
 
 
 def _formatted(text: bytes, settings_at: int | None, keyword: _Token, name: _Token | None) -> Insert | None:

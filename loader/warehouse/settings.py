@@ -162,6 +162,9 @@ class EmbeddedSettings(Section):
     """Share of the machine's memory that queries and merges may use together."""
     cache_mb: int = Field(default=64, ge=1)
     """Size of each of the engine's caches in megabytes."""
+    min_free_mb: int = Field(default=256, ge=1)
+    """Megabytes of the disk below which nothing is inserted, changed or merged: the engine loses what it writes to a
+    full disk without an error."""
 
 
 class ClickhouseSettings(Section):

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -27,6 +28,9 @@ from tests.vectors import ROOT
 
 #: The server's file system: room for its own needs and for what the test loads.
 SIZE_MB = 96
+
+#: What the server keeps free of it.
+MIN_FREE_MB = 8
 
 #: Chunks that come while the disk is full, and their rows.
 CHUNKS, ROWS = 12, 500
@@ -71,7 +75,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         pytest.skip("needs the right to mount a file system, as root or in a user namespace")
     folder = tmp_path / "clickhouse"
     folder.mkdir()
-    found = start(folder, before=[*separate, "sh", "-c", _SMALL, "sh", str(folder), str(SIZE_MB)])
+    extra = {"EVNT_CLICKHOUSE__EMBEDDED__MIN_FREE_MB": str(MIN_FREE_MB)}
+    found = start(folder, extra=extra, before=[*separate, "sh", "-c", _SMALL, "sh", str(folder), str(SIZE_MB)])
     yield found
     found.stop()
 
@@ -156,3 +161,44 @@ async def test_a_full_disk_holds_everything_and_loses_nothing(
     found = await table.rows("SELECT toUInt32(uniqExact(event_id)) AS n FROM events")
     assert found == [{"n": ROWS * (CHUNKS + 1)}]
     assert await table.count("bad_rows") == 0
+
+
+async def test_a_disk_that_fills_during_a_merge_spoils_no_part(server: Server) -> None:
+    """The engine itself calls a merged part stored of which nothing was written, and forgets what it was made from."""
+    disk = SmallDisk(server)
+    server.query("CREATE TABLE t (a UInt64, b String CODEC(ZSTD(15))) ENGINE = MergeTree ORDER BY b")
+    server.query("SYSTEM STOP MERGES t")
+    for part in range(5):
+        server.query(f"INSERT INTO t SELECT number, hex(randomString(60)) FROM numbers({part * 40_000}, 40_000)")
+    before = server.query("SELECT count(), sum(cityHash64(*)) FROM t")
+    server.query("SYSTEM START MERGES t")
+    merging = asyncio.create_task(asyncio.to_thread(refusal, server, "OPTIMIZE TABLE t FINAL"))
+    await eventually(lambda: merging.done() or merges(server) > 0)
+    assert not merging.done()
+
+    await asyncio.to_thread(disk.fill, MIN_FREE_MB << 19)
+    await merging
+    assert server.query("SELECT count(), sum(cityHash64(*)) FROM t") == before
+    inserts = ("INSERT INTO t FORMAT TSV 1\tx", "INSERT INTO t SELECT 1, 'x'")
+    for statement in (*inserts, "ALTER TABLE t ADD COLUMN c String"):
+        assert "(clickhouse.embedded.min_free_mb)" in refusal(server, statement)
+
+    disk.free()
+    await eventually(lambda: not refusal(server, inserts[0]))
+    await eventually(lambda: not refusal(server, "OPTIMIZE TABLE t FINAL"))
+    assert server.query("SELECT count(), sum(cityHash64(*)) FROM t WHERE b != 'x'") == before
+
+
+def merges(server: Server) -> int:
+    """How many the server is at."""
+    return int(server.query("SELECT count() FROM system.merges"))
+
+
+def refusal(server: Server, statement: str) -> str:
+    """What the server says against a statement; nothing where it runs it."""
+    try:
+        server.query(statement)
+    except HTTPError as error:
+        with error:
+            return error.read().decode()
+    return ""

@@ -90,3 +90,16 @@ def test_what_no_server_runs_is_refused_with_its_code(text: str, code: int) -> N
 @pytest.mark.parametrize("text", ["SELECT 1;", "SELECT ';'", "SELECT 1 -- ; SELECT 2", "SELECT `a;b` FROM t;;"])
 def test_a_semicolon_at_the_end_or_in_quotes_is_fine(text: str) -> None:
     assert inspect(text.encode()).refused is None
+
+
+@pytest.mark.parametrize(
+    ("text", "writes"),
+    [
+        ("alter TABLE t", True),
+        ("/* a */ INSERT INTO t SELECT 1", True),
+        ("DROP TABLE t", False),
+        ("SELECT 'INSERT'", False),
+    ],
+)
+def test_statements_that_need_room_on_the_disk_are_known(text: str, writes: bool) -> None:
+    assert inspect(text.encode()).writes is writes
