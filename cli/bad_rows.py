@@ -25,6 +25,9 @@ from shared.stream.contract import LogReader, LogRecord
 
 app = typer.Typer(no_args_is_help=True, help="Look at what failed, and why. Consumes nothing.")
 
+#: Most rows that are shown: they are held in memory.
+MOST = 1_000_000
+
 #: Records asked for at once; a record may have a megabyte.
 PAGE = 200
 
@@ -37,7 +40,7 @@ PATIENCE_S = 5.0
 Type = Annotated[str | None, typer.Option("--type", help="Only this type, such as schema_violations.")]
 AppId = Annotated[str | None, typer.Option("--app-id", help="Only of this application.")]
 Since = Annotated[str | None, typer.Option("--since", help="Only after: 15m, 2h, 7d, or 2026-01-31T12:00 (UTC).")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="How many of the newest.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=0, max=MOST, help="How many of the newest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
@@ -102,7 +105,8 @@ def _place(settings: SharedSettings) -> str:
 
 @app.command()
 def show(
-    number: Annotated[int, typer.Argument(help="Number of the row, as `list` prints it.")], as_json: AsJson = False
+    number: Annotated[int, typer.Argument(max=2**63 - 1, help="Number of the row, as `list` prints it.")],
+    as_json: AsJson = False,
 ) -> None:
     """One bad row in full: every reason, and the original payload decoded, without its nulls unless as JSON."""
     row = asyncio.run(_one(number))

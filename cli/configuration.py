@@ -34,7 +34,7 @@ app = typer.Typer(help="Print the configuration in force: defaults, config/pipel
 def settings(
     context: typer.Context,
     raw: Annotated[bool, typer.Option("--raw", help="On one line, without colours or spaces.")] = False,
-    indent: Annotated[int, typer.Option("--indent", min=0, help="Spaces a level.")] = 2,
+    indent: Annotated[int, typer.Option("--indent", min=0, max=16, help="Spaces a level.")] = 2,
 ) -> None:
     """Print the configuration in force as JSON, secrets redacted."""
     if context.invoked_subcommand is None:

@@ -30,7 +30,7 @@ def _known(queue: str) -> str:
 
 
 Queue = Annotated[str, typer.Argument(callback=_known, help="raw, enriched, failed or bad-rows.load.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the oldest.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many of the oldest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, with the body in base64, for programs.")]
 
 

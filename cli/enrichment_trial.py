@@ -3,6 +3,7 @@
 import gzip
 import json
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,9 +30,9 @@ def scripts_of(chosen: Iterable[Chosen], resources: Resources) -> list[Enrichmen
 def single_script(script: Path, shadow: Path | None, budget_ms: int) -> list[Enrichment]:
     """One file, whatever is configured. Raises EnrichmentRefused."""
     module = next(step.module for step in ORDER if step.name == "python_script")
-    parameters: dict[str, Any] = {"module": str(script.resolve()), "budget_ms": budget_ms}
+    parameters: dict[str, Any] = {"module": str(script.absolute()), "budget_ms": budget_ms}
     if shadow:
-        parameters["shadow"] = str(shadow.resolve())
+        parameters["shadow"] = str(shadow.absolute())
     return [_prepared("python_script", module.Config.model_validate(parameters), Resources(Path(), Path()))]
 
 
@@ -55,7 +56,7 @@ def _lines(file: Path) -> Iterator[bytes]:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
             yield from lines
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Misconfigured(f"{file} can't be read: {error}") from error
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -140,7 +141,7 @@ class Run:
                 return await backfill.load_file(
                     file, self._state, lambda position: progress.update(bar, completed=position)
                 )
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, zlib.error) as error:
                 self._unreadable += 1
                 self._console.print(f"{file}: can't be read on: {error}")
                 return self._state.place(file)

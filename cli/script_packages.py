@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -98,9 +99,16 @@ def _unpacked(archive: Path) -> Package:
 def from_address(base: str, version: str) -> Package:
     """From below an address, in which `{version}` is filled in. Raises NotToBeHad."""
     address = base.replace("{version}", version).rstrip("/")
-    if urlsplit(address).scheme not in ("http", "https"):
+    if not _of_the_web(address):
         raise NotToBeHad(f"{address} is no address of the web")
     return Package(version, {name: _fetched(f"{address}/{name}") for name in ("sp.js", "sp.js.map")})
+
+
+def _of_the_web(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme in ("http", "https")
+    except ValueError:  # such as a bracket that is not closed
+        return False
 
 
 def _fetched(url: str) -> bytes:
@@ -110,7 +118,7 @@ def _fetched(url: str) -> bytes:
     except HTTPError as error:
         with error:
             raise NotToBeHad(f"{url}: answered with status {error.code}") from error
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise NotToBeHad(f"{url}: {error}") from error
 
 

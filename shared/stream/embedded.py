@@ -23,6 +23,9 @@ from shared.stream.embedded_subscriber import LOCK_WAIT_S, EmbeddedSubscriber
 from shared.stream.embedded_thread import CommitThread
 from shared.stream.embedded_upkeep import Upkeep
 
+#: The stream, in its folder.
+FILE = "stream.sqlite"
+
 
 @asynccontextmanager
 async def embedded_publisher(folder: Path, limits: StreamLimits) -> AsyncIterator[EmbeddedPublisher]:
@@ -53,8 +56,8 @@ async def embedded_subscriber(
 
 @asynccontextmanager
 async def embedded_log(folder: Path, log: LogName) -> AsyncIterator[EmbeddedLogReader]:
-    """Read a log of the stream in this folder."""
-    file = await asyncio.to_thread(_ensure, folder)
+    """Read a log of the stream in this folder. Raises Misconfigured where there is none."""
+    file = await asyncio.to_thread(_existing, folder)
     thread = CommitThread(lambda: store.connect(file, "NORMAL"), f"stream-{log}", LOCK_WAIT_S)
     reader = EmbeddedLogReader(thread, Watch(file), log)
     try:
@@ -65,8 +68,8 @@ async def embedded_log(folder: Path, log: LogName) -> AsyncIterator[EmbeddedLogR
 
 @asynccontextmanager
 async def embedded_dead_letters(folder: Path, queue: QueueName) -> AsyncIterator[EmbeddedDeadLetters]:
-    """Look into a queue's dead queue."""
-    file = await asyncio.to_thread(_ensure, folder)
+    """Look into a queue's dead queue. Raises Misconfigured where there is no stream."""
+    file = await asyncio.to_thread(_existing, folder)
     thread = CommitThread(lambda: store.connect(file, "FULL"), f"stream-{queue}.dead", LOCK_WAIT_S)
     letters = EmbeddedDeadLetters(thread, queue)
     try:
@@ -75,8 +78,17 @@ async def embedded_dead_letters(folder: Path, queue: QueueName) -> AsyncIterator
         await letters.close()
 
 
+def _existing(folder: Path) -> Path:
+    """For who only looks: a stream made by that in a wrong folder would be empty, and all seem well."""
+    if not (folder / FILE).exists():
+        raise Misconfigured(
+            f"there is no stream in {folder.absolute()}: start the pipeline, or go to its folder (see data_dir)"
+        )
+    return _ensure(folder)
+
+
 def _ensure(folder: Path) -> Path:
-    file = folder / "stream.sqlite"
+    file = folder / FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what users did
         with alone(folder):

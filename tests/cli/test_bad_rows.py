@@ -142,9 +142,44 @@ async def test_tail_goes_on(filled: SharedSettings) -> None:
     assert await process.wait() == 0
 
 
-def test_an_empty_log_says_so(settings: SharedSettings) -> None:
-    done = run(settings, "list")
+async def test_an_empty_log_says_so(settings: SharedSettings) -> None:
+    async with open_publisher(settings):
+        pass
+    done = await asyncio.to_thread(run, settings, "list")
     assert (done.exit_code, done.stdout) == (0, "")
     direct = settings.ingest.mode == "direct"
     place = str(settings.data_dir) if direct else f"the broker at {settings.ingest.rabbitmq.host}:"
     assert done.stderr.startswith(f"no bad rows in {place}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bad-rows", "list"),
+        ("bad-rows", "show", "1"),
+        ("bad-rows", "tail"),
+        ("dead", "list", "raw"),
+        ("dead", "purge", "raw", "--yes"),
+    ],
+)
+def test_where_there_is_no_stream_none_is_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = evnt(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith(f"there is no stream in {tmp_path}/var/stream: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bad-rows", "show", "9" * 20),
+        ("bad-rows", "list", "-n", "9" * 20),
+        ("dead", "list", "raw", "-n", "9" * 20),
+        ("dead", "replay", "raw", "-n", "9" * 20),
+        ("settings", "--indent", "9" * 20),
+    ],
+)
+def test_numbers_beyond_all_measure_are_refused(arguments: tuple[str, ...]) -> None:
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert "Input should be less than or equal to" in " ".join(done.stderr.split())

@@ -112,7 +112,9 @@ def test_no_twin_of_an_earlier_version_stays_beside_a_new_one(tmp_path: Path, np
     assert (folder / "sp.js.br").exists() == bool(find_spec("brotli"))
 
 
-@pytest.mark.parametrize("options", [("--plugin", "no-such"), ("--npm", "/no/such/npm"), ("--cdn", "file:///etc")])
+@pytest.mark.parametrize(
+    "options", [("--plugin", "no-such"), ("--npm", "/no/such/npm"), ("--cdn", "file:///etc"), ("--cdn", "http://[::1")]
+)
 def test_what_is_not_to_be_had_is_said_and_nothing_written(tmp_path: Path, npm: Path, options: tuple[str, str]) -> None:
     result = run(tmp_path / "static", npm, *options)
     assert result.exit_code == 1

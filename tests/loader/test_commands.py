@@ -1,5 +1,6 @@
 """`evnt load` and `evnt queue`, run as an operator runs them, on the embedded ClickHouse."""
 
+import asyncio
 import gzip
 import json
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.settings import SharedSettings
+from shared.stream import open_publisher
 from tests.cli.command import environment, evnt
 from tests.clickhouse import PASSWORD, Server
 from tests.loader.lines import event_id, line
@@ -96,27 +99,37 @@ def test_files_beside_that_can_not_be_used_are_named_before_anything_is_loaded(
     assert "Traceback" not in done.stderr
 
 
-def test_a_broken_archive_is_named_and_keeps_what_was_read(clickhouse: Server, database: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [b"", bytes(range(256))], ids=["ends", "garbage"])
+def test_a_broken_archive_is_named_and_keeps_what_was_read(
+    clickhouse: Server, database: str, tmp_path: Path, behind: bytes
+) -> None:
     whole = gzip.compress(b"\n".join(line(number) for number in range(2_000)))
-    (tmp_path / "cut.tsv.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "cut.tsv.gz").write_bytes(whole[: len(whole) // 2] + behind)
     done = run(clickhouse, database, tmp_path, "load", "cut.tsv.gz", EVNT_LOADER__BATCH__ROWS="100")
     assert done.returncode == 1
     assert "cut.tsv.gz: can't be read on" in done.stderr.replace("\n", " ")
     assert int(clickhouse.query(f"SELECT count() FROM {database}.events")) >= 100
 
 
-@pytest.mark.parametrize("missing", ["tables", "server", None])
+async def _make_stream(folder: Path) -> None:
+    async with open_publisher(SharedSettings(data_dir=folder / "var")):
+        pass
+
+
+@pytest.mark.parametrize("missing", ["tables", "server", "stream", None])
 def test_healthcheck_says_what_is_missing(
     clickhouse: Server, database: str, tmp_path: Path, missing: str | None
 ) -> None:
     if missing != "tables":
         (tmp_path / "none.tsv").touch()
         run(clickhouse, database, tmp_path, "load", "none.tsv")
+    if missing != "stream":
+        asyncio.run(_make_stream(tmp_path))
     port = str(free_port() if missing == "server" else clickhouse.port)
     done = run(clickhouse, database, tmp_path, "queue", "healthcheck", EVNT_CLICKHOUSE__CONNECTION__PORT=port)
     said = dict(row.split(": ", 1) for row in done.stdout.splitlines())
-    assert said["stream"] == "ok"
+    assert said["stream"].startswith("there is no stream in" if missing == "stream" else "ok")
     assert said["clickhouse"].startswith(
-        {"tables": "`evnt db init` is due: create", "server": "ClickHouse can't", None: "ok"}[missing]
+        {"tables": "`evnt db init` is due: create", "server": "ClickHouse can't"}.get(missing or "", "ok")
     )
     assert done.returncode == (1 if missing else 0)
