@@ -39,7 +39,8 @@ Prepare = Callable[[AbstractConnection], Awaitable[Channel]]
 def broker_errors(what: str) -> Iterator[None]:
     """Whatever the library raises for a line that broke becomes StreamUnavailable.
 
-    It cancels its futures when a connection ends, which must not look as if the caller's task had been cancelled.
+    It cancels its futures when a connection ends, which must not look as if the caller's task had been cancelled, and
+    ends those that come too late with an Exception that has neither class nor text of its own.
     """
     try:
         yield
@@ -50,6 +51,10 @@ def broker_errors(what: str) -> Iterator[None]:
         raise StreamUnavailable(f"RabbitMQ: {what}: the connection was closed") from None
     except (AMQPError, OSError, RuntimeError) as error:  # it calls a connection that has just closed a RuntimeError
         raise StreamUnavailable(f"RabbitMQ: {what}: {error or type(error).__name__}") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise StreamUnavailable(f"RabbitMQ: {what}: the connection was closed") from error
 
 
 class Line:

@@ -10,7 +10,7 @@ from shared.process import Misconfigured
 from shared.settings import RabbitmqSettings, SharedSettings
 from shared.stream import open_log, open_publisher, open_subscriber
 from shared.stream.contract import MessageRefused, StreamUnavailable
-from shared.stream.rabbitmq_line import connect
+from shared.stream.rabbitmq_line import broker_errors, connect
 from shared.stream.rabbitmq_subscriber import RabbitmqSubscriber, acknowledgements
 from tests.broker import PUBLISH_ONLY, Address
 from tests.conftest import clear
@@ -67,6 +67,17 @@ async def test_a_silent_line_ends_in_an_error_and_a_new_line(lined: SharedSettin
             await publisher.publish("raw", some(1))
         line.mend()
         await insist(publisher, 1, 1)
+
+
+@pytest.mark.parametrize("error", [Exception(), RuntimeError("closed"), OSError()])
+def test_what_the_library_raises_for_a_line_that_broke_is_an_outage(error: Exception) -> None:
+    with pytest.raises(StreamUnavailable), broker_errors("publish"):
+        raise error
+
+
+def test_a_bug_is_none() -> None:
+    with pytest.raises(KeyError), broker_errors("publish"):
+        raise KeyError
 
 
 async def test_a_consumer_notices_a_silent_line(lined: SharedSettings, line: Line, rabbitmq: RabbitmqSettings) -> None:
