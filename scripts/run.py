@@ -1,11 +1,13 @@
 """`make run`: start the pipeline, wait until it takes events, say how to use it, stop it cleanly on Ctrl-C."""
 
+import ctypes
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -41,6 +43,8 @@ ENDED = (
     "a process ended by itself, see above; the others were stopped. Events that were taken are kept for the next start"
 )
 
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+
 
 class Part(NamedTuple):
     """One process of the pipeline: what it binds, by which option, and where it says that it is ready."""
@@ -63,7 +67,8 @@ def main() -> int:
     if problems:
         return _refuse(problems)
     without = [] if any(part.name == "clickhouse" for part in parts) else ["-c", "clickhouse=0"]
-    honcho = subprocess.Popen([sys.executable, "-m", "honcho", "start", *without], start_new_session=True)
+    command = [sys.executable, "-m", "honcho", "start", *without]
+    honcho = subprocess.Popen(command, start_new_session=True, preexec_fn=_stops_with_us())  # noqa: PLW1509 - no threads
     stopped = _stop_on_signal(honcho)
     if _wait_until_ready(honcho, [part.ready for part in parts], stopped):
         sys.stdout.write(_welcome(settings))
@@ -108,6 +113,13 @@ def _unwritable(folder: Path) -> Iterator[str]:
             f"the data folder {folder.absolute()} can't be written to: {error.strerror}. Change that, "
             "or choose a folder with EVNT_DATA_DIR or data_dir in config/pipeline.yml"
         )
+
+
+def _stops_with_us() -> Callable[[], object] | None:
+    """What a child runs to be told to stop when this process ends in whatever way; only Linux has that."""
+    if sys.platform != "linux":
+        return None
+    return partial(ctypes.CDLL(None).prctl, _PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _stop_on_signal(honcho: "subprocess.Popen[bytes]") -> list[int]:

@@ -75,6 +75,22 @@ def test_a_process_that_is_killed_stops_the_others_and_is_told(tmp_path: Path) -
 
 @pytest.mark.e2e
 @pytest.mark.timeout(180)
+@pytest.mark.skipif(sys.platform != "linux", reason="the others are told by Linux")
+def test_when_it_is_killed_itself_the_others_stop(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = start(environment(tmp_path), log)
+    wait_until(lambda: log.read_text().count("started (pid=") == 4, process, log)
+    pids = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", log.read_text())]
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in pids if is_alive(pid)] == []
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
 def test_the_welcome_works_and_a_second_run_finds_the_data(tmp_path: Path) -> None:
     variables = environment(tmp_path)
     log = tmp_path / "log"
