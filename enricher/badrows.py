@@ -200,6 +200,7 @@ def _joda(milliseconds: int) -> str:
 
 
 _NAMES: Final = [field.name for field in FIELDS]
+_NULLS: Final[dict[str, Any]] = dict.fromkeys(_NAMES)
 _NUMBERS: Final[dict[str, type[int] | type[float]]] = {
     field.name: float if field.kind == "float" else int
     for field in FIELDS
@@ -209,9 +210,12 @@ _NUMBERS: Final[dict[str, type[int] | type[float]]] = {
 
 def typed(values: Sequence[str]) -> dict[str, Any]:
     """All columns by name, null where empty. txn_id and decimals are texts, as upstream has them."""
-    columns: dict[str, Any] = dict(zip(_NAMES, [value or None for value in values], strict=True))
+    columns = _NULLS.copy()
+    for place, text in enumerate(values):
+        if text:
+            columns[_NAMES[place]] = text
     for name, number in _NUMBERS.items():
-        text = columns[name]
-        if text is not None:
-            columns[name] = number(text)
+        sent = columns[name]
+        if sent is not None:
+            columns[name] = number(sent)
     return columns

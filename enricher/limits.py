@@ -8,7 +8,6 @@ from shared.event import FIELDS, INDEX
 
 #: Never emptied: loaders need them.
 _KEPT: Final = frozenset(INDEX[name] for name in ("event_id", "collector_tstamp", "v_collector", "v_etl"))
-_ENDLESS: Final = 1 << 62
 _LIMITED: Final = {field.name: field.limit for field in FIELDS if field.limit is not None}
 
 
@@ -20,16 +19,19 @@ class AtomicLimits:
             if column not in _LIMITED:
                 raise KeyError(column)
         limits = _LIMITED | dict(overrides or {})
-        self._limits = [limits.get(field.name, _ENDLESS) for field in FIELDS]
+        self._limited = [field for field in FIELDS if field.name in limits]
+        self._places = [INDEX[field.name] for field in self._limited]
+        self._limits = [limits[field.name] for field in self._limited]
         #: A text of half the limit may already be too long: characters outside the BMP count twice. An id has none.
         self._harmless = [
-            limit if field.kind == "uuid" else limit // 2 for field, limit in zip(FIELDS, self._limits, strict=True)
+            limit if field.kind == "uuid" else limit // 2
+            for field, limit in zip(self._limited, self._limits, strict=True)
         ]
 
     def violations(self, values: list[str]) -> Sequence[AtomicError]:
         """Hot path: nearly always nothing is anywhere near its limit."""
-        for value, harmless in zip(values, self._harmless, strict=False):  # lists of one width; checking that costs
-            if len(value) > harmless:
+        for number in range(len(self._places)):  # compiled, this takes a third of what zip() does
+            if len(values[self._places[number]]) > self._harmless[number]:
                 return self._found(values)
         return ()
 
@@ -37,12 +39,12 @@ class AtomicLimits:
         return [
             AtomicError(
                 field.name,
-                value,
+                values[place],
                 f"Field is longer than maximum allowed size {limit}",
                 "atomic_field_length_exceeded",
             )
-            for field, value, limit in zip(FIELDS, values, self._limits, strict=True)
-            if _utf16_length(value) > limit
+            for field, place, limit in zip(self._limited, self._places, self._limits, strict=True)
+            if _utf16_length(values[place]) > limit
         ]
 
 
