@@ -1,6 +1,6 @@
 # Everything here works as root or not, with or without uv; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run setup dev test check compile interpret bench generate lock
+.PHONY: help run setup dev test lint check compile interpret bench generate lock
 
 BIN := .venv/bin
 
@@ -16,15 +16,17 @@ dev: ## Virtual environment in .venv with what working on evnt needs
 run: setup ## Run the whole pipeline here: collector, enricher, loader and an embedded ClickHouse
 	@exec $(BIN)/python -m scripts.run
 
-check: dev ## Format, lint, types, generated files, rules of the repository (seconds)
+lint: dev ## Format, lint, types (seconds)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+check: lint ## The same, generated files, rules of the repository (a minute)
 	@$(BIN)/pytest -q -n 2 tests/repo -m "not e2e"
 
 test: dev ## Every test, RabbitMQ included where it can be had (minutes); ARGS="tests/loader -x" for some
 	@scripts/servers rabbitmq || [ -z "$(CI)" ]
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 compile: dev ## Compile the hot modules to C, beside their sources: faster, and to be done anew after every change of them
 	@$(BIN)/python -m scripts.compile
