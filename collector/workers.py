@@ -16,6 +16,9 @@ from shared.telemetry import logger
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+#: How a worker may end that was told to; of the signal itself while it was still starting.
+_CLEAN = (0, -signal.SIGTERM, -signal.SIGINT)
+
 #: Between two starts of the same worker at least, seconds.
 _PAUSE_S = 1.0
 
@@ -63,7 +66,7 @@ class Workers:
             elif not self._stopping:
                 time.sleep(max(0.0, self._started[number] + _PAUSE_S - time.monotonic()))
                 self._start(number)
-            elif left:
+            elif left not in _CLEAN:
                 code = code or 1
         return code
 

@@ -90,13 +90,22 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
     assert set(answered) <= set(asyncio.run(embedded_marks(tmp_path / "stream")))
 
 
-@pytest.mark.parametrize(("at_the_end", "code"), [("sys.exit(0)", 0), ("sys.exit(3)", 1), ("os.abort()", 1)])
-def test_a_worker_that_fails_at_the_end_fails_the_whole(at_the_end: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("when_told", "code"),
+    [
+        ("lambda *_: sys.exit(0)", 0),
+        ("lambda *_: sys.exit(3)", 1),
+        ("lambda *_: os.abort()", 1),
+        ("signal.SIG_DFL", 0),
+    ],
+)
+def test_a_worker_that_fails_at_the_end_fails_the_whole(when_told: str, code: int) -> None:
+    """One that the signal ends before it listens for it has not failed."""
     script = (
         "import os, signal, sys\n"
         "from collector.workers import Workers\n"
         "def work(number):\n"
-        f"    signal.signal(signal.SIGTERM, lambda *_: {at_the_end})\n"
+        f"    signal.signal(signal.SIGTERM, {when_told})\n"
         "    os.write(1, b'up\\n')\n"
         "    while True:\n"
         "        signal.pause()\n"
