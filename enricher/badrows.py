@@ -75,7 +75,7 @@ class BadRows:
         return self._row(kind, failure, _collector_payload(request))
 
     def schema_violations(
-        self, found: Sequence[Violation], values: Sequence[str], request: Request, parameters: Mapping[str, str | None]
+        self, found: Sequence[Violation], values: list[str], request: Request, parameters: Mapping[str, str | None]
     ) -> BadRow:
         failure = {"timestamp": self.timestamp, "messages": [violations.message(violation) for violation in found]}
         return self._row("schema_violations", failure, _event(values, request, parameters))
@@ -83,7 +83,7 @@ class BadRows:
     def enrichment_failures(
         self,
         found: Sequence[EnrichmentError],
-        values: Sequence[str],
+        values: list[str],
         request: Request,
         parameters: Mapping[str, str | None],
     ) -> BadRow:
@@ -163,7 +163,7 @@ def _collector_payload(request: Request) -> dict[str, Any]:
     }
 
 
-def _event(values: Sequence[str], request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
+def _event(values: list[str], request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
     raw = {
         **_request(request),
         "parameters": _pairs(list(parameters.items())),
@@ -208,7 +208,7 @@ _NUMBERS: Final[dict[str, type[int] | type[float]]] = {
 }
 
 
-def typed(values: Sequence[str]) -> dict[str, Any]:
+def typed(values: list[str]) -> dict[str, Any]:
     """All columns by name, null where empty. txn_id and decimals are texts, as upstream has them."""
     columns = _NULLS.copy()
     for place, text in enumerate(values):

@@ -3,17 +3,17 @@
 The failure entity travels in derived_contexts of the failed event, so that a warehouse can group failed events.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from enricher.enrichments.contract import Enrichment, Entity, Failure
 from enricher.iglu.contract import InvalidSchema, NotResolved, Report
 from enricher.mapping import AtomicError
 from shared.badrow import Processor
 
-ATOMIC = "iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0"
-_FAILURE = "iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0"
+ATOMIC: Final = "iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0"
+_FAILURE: Final = "iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0"
 
-_NOT_IGLU = {
+_NOT_IGLU: Final = {
     "INVALID_SCHEMAVER": "Invalid schema version",
     "INVALID_IGLUURI": "Invalid Iglu URI",
     "INVALID_DATA_PAYLOAD": "Invalid data payload",
@@ -22,7 +22,9 @@ _NOT_IGLU = {
 }
 
 #: Longest texts that the badrows schemas admit.
-EXPECTATION_LIMIT, ERROR_LIMIT, FIELD_LIMIT = 256, 512, 64
+EXPECTATION_LIMIT: Final = 256
+ERROR_LIMIT: Final = 512
+FIELD_LIMIT: Final = 64
 
 
 class NotJson(NamedTuple):
@@ -102,7 +104,7 @@ def iglu_error(problem: tuple[Report, ...] | InvalidSchema | NotResolved) -> dic
 
 
 def _report(report: Report) -> dict[str, Any]:
-    return {**report._asdict(), "targets": list(report.targets)}
+    return {"message": report.message, "path": report.path, "keyword": report.keyword, "targets": report.targets}
 
 
 def _atomic_report(error: AtomicError) -> Report:

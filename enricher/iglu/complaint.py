@@ -5,7 +5,7 @@ Certain are keywords that both engines understand alike, in objects inside objec
 well, jsonschema judges the whole instance.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import jsonschema_rs
 
@@ -16,30 +16,28 @@ from enricher.iglu.reports import MOST_REPORTS, Fault, path_text, told
 _ALIKE: Final = frozenset({"additionalProperties", "maxLength", "maximum", "minLength", "minimum", "required", "type"})
 
 
-class _Placed(NamedTuple):
-    """place: of the fault in its schema, whose order is that of the reports."""
-
-    place: list[int]
-    fault: Fault
-
-
 def certain_reports(
     engine: jsonschema_rs.Draft4Validator, schema: JsonSchema, instance: Any
 ) -> tuple[Report, ...] | None:
-    """None where only jsonschema can say. `schema`: the one that it would judge by."""
-    faults: list[_Placed] = []
+    """None where only jsonschema can say. `schema`: the one that it would judge by, whose order is that of reports."""
+    faults: dict[tuple[int, ...], Fault] = {}
     for error in engine.iter_errors(instance):
         found = _placed(error.schema_path, error.instance_path, schema, instance)
-        if found is None or len(faults) >= MOST_REPORTS:
+        if found is None:
             return None
-        faults.append(found)
-    faults.sort(key=lambda found: found.place)
-    reports = dict.fromkeys(report for _, fault in faults for report in told(fault, {}))
-    return tuple(reports)[:MOST_REPORTS]
+        place, fault = found
+        faults[place] = fault  # each missing property is an error, and a fault tells all of them
+    reports = [report for place in sorted(faults) for report in told(faults[place], {})]
+    return tuple(reports[:MOST_REPORTS])
 
 
-def _placed(steps: list[str | int], names: list[str | int], schema: JsonSchema, instance: Any) -> _Placed | None:
-    """`steps` lead through the schema to the keyword that is violated, `names` through the instance to what does so."""
+def _placed(
+    steps: list[str | int], names: list[str | int], schema: JsonSchema, instance: Any
+) -> tuple[tuple[int, ...], Fault] | None:
+    """The fault, and where it stands in the schema.
+
+    `steps` lead through the schema to the keyword that is violated, `names` through the instance to what does so.
+    """
     *way, keyword = steps
     place: list[int] = []
     if keyword not in _ALIKE or way[1::2] != names or way[::2] != ["properties"] * len(names):
@@ -51,4 +49,4 @@ def _placed(steps: list[str | int], names: list[str | int], schema: JsonSchema, 
     if "patternProperties" in schema:  # which names they allow is for jsonschema to say
         return None
     place.append(list(schema).index(keyword))
-    return _Placed(place, Fault(str(keyword), path_text(names), schema[keyword], instance, schema, "", []))
+    return tuple(place), Fault(str(keyword), path_text(names), schema[keyword], instance, schema, "", [])
