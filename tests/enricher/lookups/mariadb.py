@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enricher.enrichments.parts.questions import SqlDatabase
+from shared.settings import environment
 from tests.ports import free_port
 
 _SEARCH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -27,9 +28,13 @@ def server(programs: tuple[str, str], folder: Path) -> Iterator[SqlDatabase]:
     # The server runs as root only when told to; as anybody else it must not be told.
     options = ["--no-defaults", f"--datadir={data}", *(["--user=root"] if os.geteuid() == 0 else [])]
     setup = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-    subprocess.run([install, *options, *setup], check=True, capture_output=True)
+    # Two that are set up at a time take each other's temporary tables in a folder that both use.
+    environ = {**environment(), "TMPDIR": str(folder)}
+    subprocess.run([install, *options, *setup], check=True, capture_output=True, env=environ)
     listening = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--pid-file={folder}/pid"]
-    process = subprocess.Popen([program, *options, *listening], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [program, *options, *listening], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ
+    )
     try:
         _wait(folder / "pid", process)
         yield SqlDatabase("mysql", "127.0.0.1", port, False, "root", "", "mysql")
