@@ -106,7 +106,8 @@ def _compare_latency(
         found.append(steady.p99)
         print(
             f"  {one.name} at {STEADY:.0%} of its own full load, {STEADY * most:,.0f} requests/s:"
-            f" p50 {steady.p50 * 1e3:.1f} ms, p99 {steady.p99 * 1e3:.1f} ms; {steady.failed} failed"
+            f" p50 {steady.p50 * 1e3:.1f} ms, p99 {steady.p99 * 1e3:.1f} ms; {steady.failed} failed;"
+            f" the client itself was up to {steady.late * 1e3:.1f} ms late (p99)"
         )
     print(f"  p99 {found[1] / found[0]:.1f} times the bare handler's (under {P99_TARGET} is the target)", flush=True)
 
