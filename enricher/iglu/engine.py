@@ -39,12 +39,12 @@ class CompiledSchema(Schema):
         try:
             if self._is_valid(instance) and (self._valid_is_shallow or self._is_shallow(instance, levels)):
                 return ()
-            found = None if deeper_than(instance, self._max_depth) else self._certain(instance)
-            if found:
-                return found
+            if deeper_than(instance, self._max_depth):
+                return (TOO_DEEP,)
+            found = self._certain(instance)
         except (ValueError, OverflowError, RecursionError):  # not JSON (NaN, keys that are no text): jsonschema judges
-            pass
-        return self.judge(instance)
+            return self.judge(instance)
+        return found or self._record(instance)
 
     def _is_shallow(self, instance: Any, levels: int | None) -> bool:
         return (levels is not None and levels <= self._max_depth) or not deeper_than(instance, self._max_depth)
