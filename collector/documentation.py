@@ -19,10 +19,18 @@ _PAYLOAD = {"content": {"application/json": {"schema": {"type": "object"}}}}
 
 def openapi(settings: Settings) -> dict[str, Any]:
     """The OpenAPI document of what is switched on."""
+    paths = {**_always(settings), **_redirect(settings), **_bridges(settings), **_proxy(settings)}
+    return {"openapi": "3.1.0", "info": {"title": "evnt collector", "version": VERSION}, "paths": paths}
+
+
+Paths = dict[str, dict[str, Any]]
+
+
+def _always(settings: Settings) -> Paths:
     endpoints = settings.common.snowplow.endpoints
     post = _operation("Take events of a tracker", {"200": _TEXT, "503": _BUSY}, requestBody=_PAYLOAD)
     get = _operation("Take one event of a tracker", {"200": _PIXEL, "503": _BUSY})
-    paths: dict[str, Any] = {
+    return {
         "/com.snowplowanalytics.snowplow/tp2": {"post": post},
         endpoints.post_endpoint: {"post": post},
         endpoints.sendgrid_endpoint: {"post": post},
@@ -35,29 +43,36 @@ def openapi(settings: Settings) -> dict[str, Any]:
             "get": _operation("Scripts of the JavaScript tracker", {"200": {"description": "the file"}}),
         },
     }
-    if settings.collector.enable_default_redirect:
-        paths["/r/{name}"] = {
-            "parameters": _parameters("name"),
-            "get": _operation("Record a click and send it on to `u`", {"302": {"description": "the target"}}),
-        }
+
+
+def _redirect(settings: Settings) -> Paths:
+    if not settings.collector.enable_default_redirect:
+        return {}
+    get = _operation("Record a click and send it on to `u`", {"302": {"description": "the target"}})
+    return {"/r/{name}": {"parameters": _parameters("name"), "get": get}}
+
+
+def _bridges(settings: Settings) -> Paths:
+    paths: Paths = {}
     if settings.collector.bridges.analytics_js:
-        call = _operation(
-            "Take a call of analytics.js", {"200": _JSON, "400": _REFUSED, "503": _BUSY}, requestBody=_PAYLOAD
-        )
+        answers = {"200": _JSON, "400": _REFUSED, "503": _BUSY}
+        call = _operation("Take a call of analytics.js", answers, requestBody=_PAYLOAD)
         paths["/com.segment/v1/{call}"] = {"parameters": _parameters("call"), "post": call}
     if settings.collector.bridges.amplitude:
         answers = {"200": _JSON, "400": _JSON, "403": _JSON, "413": _JSON, "503": _BUSY}
         events = _operation("Take events of Amplitude's libraries", answers, requestBody=_PAYLOAD)
         paths |= {f"/com.amplitude/2/{name}": {"post": events} for name in ("httpapi", "batch")}
-    if settings.proxy.domains:
-        proxy = endpoints.proxy_endpoint.rstrip("/")
-        answers = {"200": _JSON, "422": _JSON}
-        paths[f"{proxy}/hash"] = {"post": _operation("Proxied address of a script", answers, requestBody=_PAYLOAD)}
-        paths[f"{proxy}/route/{{scheme}}/{{host}}/{{path}}"] = {
-            "parameters": _parameters("scheme", "host", "path"),
-            "get": _operation("Fetch a script of a listed host", {"200": {"description": "the script"}}),
-        }
-    return {"openapi": "3.1.0", "info": {"title": "evnt collector", "version": VERSION}, "paths": paths}
+    return paths
+
+
+def _proxy(settings: Settings) -> Paths:
+    if not settings.proxy.domains:
+        return {}
+    proxy = settings.common.snowplow.endpoints.proxy_endpoint.rstrip("/")
+    hashed = _operation("Proxied address of a script", {"200": _JSON, "422": _JSON}, requestBody=_PAYLOAD)
+    get = _operation("Fetch a script of a listed host", {"200": {"description": "the script"}})
+    route = {"parameters": _parameters("scheme", "host", "path"), "get": get}
+    return {f"{proxy}/hash": {"post": hashed}, f"{proxy}/route/{{scheme}}/{{host}}/{{path}}": route}
 
 
 def _operation(summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
