@@ -1,14 +1,14 @@
 """The application: everything that is not a tracker's request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import aiohttp_cors
 from aiohttp import web
 
 from collector.answer import Headers
-from collector.compression import compressed
+from collector.compression import Handler, compressed
 from collector.correlation import HEADER, request_id
 from collector.intake import Refused
 from collector.origins import Origins
@@ -16,8 +16,6 @@ from collector.pages import NOT_FOUND, Pages, text
 from collector.settings import Settings
 
 Routes = Iterable[web.AbstractRouteDef]
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(
