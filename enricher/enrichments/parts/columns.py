@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from enricher.values import tsv_safe
+from enricher.values import tsv_safe, uuid
 from shared.event import KINDS, Kind
 
 _INT = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _LARGEST = 2**31 - 1
-_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -54,7 +53,7 @@ _RULES: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "int": (_is_integer, "an integer of 32 bits"),
     "decimal": (_DECIMAL.fullmatch, "a number"),
     "float": (_DECIMAL.fullmatch, "a number"),
-    "event_id": (_UUID.fullmatch, "a UUID"),
+    "event_id": (lambda text: isinstance(uuid(text), str), "a UUID"),
 }
 _ANYTHING: tuple[Callable[[str], Any], str] = (lambda _: True, "")
 
