@@ -17,7 +17,7 @@ from shared.telemetry import logger
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 #: How a worker may end that was told to; of the signal itself while it was still starting.
-_CLEAN = (0, -signal.SIGTERM, -signal.SIGINT)
+_CLEAN = (0, *(-number for number in _SIGNALS))
 
 #: Between two starts of the same worker at least, seconds.
 _PAUSE_S = 1.0
