@@ -35,10 +35,15 @@ class Gate:
         return None
 
     def _came_by_https(self, forwarded: str, secure: bool) -> bool:
-        """Of several proxies the first to have said something met the client; what is not HTTP is not sent away."""
+        """What is not HTTP is not sent away."""
         if secure or not self._proxied or not forwarded:
             return secure
-        return forwarded.partition(",")[0].strip().lower() != "http"
+        return clients_scheme(forwarded) != "http"
+
+
+def clients_scheme(forwarded: str) -> str:
+    """Of the proxies that X-Forwarded-Proto lists, the first to have said something met the client."""
+    return forwarded.partition(",")[0].strip().lower()
 
 
 def _name(host: str) -> str:

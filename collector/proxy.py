@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.helpers import is_ip_address
 from yarl import URL
 
+from collector.gate import clients_scheme
 from collector.proxied import NotProxied, Targets
 from collector.settings import Settings
 
@@ -120,9 +121,7 @@ class Proxy:
             raise NotProxied(403, "Proxy target not allowed")
 
     def _base(self, request: web.Request) -> str:
-        # of several proxies the first met the client
-        said = request.headers.get("X-Forwarded-Proto", "") if self._trusts_proxy else ""
-        forwarded = said.partition(",")[0].strip().lower()
+        forwarded = clients_scheme(request.headers.get("X-Forwarded-Proto", "")) if self._trusts_proxy else ""
         scheme = forwarded if forwarded in ("http", "https") else request.scheme
         return f"{scheme}://{request.host}"
 
