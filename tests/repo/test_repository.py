@@ -12,7 +12,7 @@ from cli.__main__ import app
 from cli.configuration import PipelineSettings
 from scripts.generate import stale
 from shared.settings import SECTIONS, load
-from tests.repo.tree import ROOT, tracked
+from tests.repo.tree import ROOT, links, tracked
 
 PROCESSES = ("collector", "enricher", "loader")
 
@@ -65,6 +65,10 @@ def test_no_file_names_a_registry_or_a_folder_of_some_machine() -> None:
     found = {str(file.relative_to(ROOT)): hits for file in tracked() if (hits := forbidden.findall(file.read_bytes()))}
     found.pop("tests/repo/test_repository.py", None)
     assert found == {}
+
+
+def test_no_file_is_a_link_to_somewhere_on_one_machine() -> None:
+    assert links() == ()
 
 
 def test_npm_lock_files_carry_no_addresses() -> None:

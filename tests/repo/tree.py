@@ -43,14 +43,23 @@ def modules(packages: tuple[str, ...] = PRODUCT) -> tuple[Module, ...]:
     return tuple(_module(file) for file in files if "node_modules" not in file.parts)
 
 
-@cache
 def tracked() -> tuple[Path, ...]:
     """Every file that git knows or would add; of an unpacked archive, every file that is not hidden."""
+    return tuple(file for file in _listed() if file.is_file())
+
+
+def links() -> tuple[Path, ...]:
+    """Every symbolic link among them, wherever it leads."""
+    return tuple(file for file in _listed() if file.is_symlink())
+
+
+@cache
+def _listed() -> tuple[Path, ...]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
-        return tuple(file for file in sorted(ROOT.rglob("*")) if file.is_file() and not _hidden(file))
-    return tuple(file for name in listed.stdout.splitlines() if (file := ROOT / name).is_file())
+        return tuple(file for file in sorted(ROOT.rglob("*")) if not _hidden(file))
+    return tuple(ROOT / name for name in listed.stdout.splitlines())
 
 
 def within(name: str, prefixes: tuple[str, ...] | set[str]) -> bool:
