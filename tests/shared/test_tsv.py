@@ -23,9 +23,14 @@ def test_no_value_breaks_the_line(chosen: dict[int, str]) -> None:
     assert lines(line) == [line]
 
 
-def test_tabs_become_spaces_and_line_ends_vanish() -> None:
-    values = ["a\tb\r\nc"] + [""] * (WIDTH - 1)
-    assert decode(encode(values))[0] == "a    bc"
+@pytest.mark.parametrize("column", range(WIDTH))
+def test_tabs_become_spaces_and_line_ends_vanish(column: int) -> None:
+    values = [f"value {number}" for number in range(WIDTH)]
+    assert decode(encode([*values[:column], "a\tb\r\nc", *values[column + 1 :]])) == [
+        *values[:column],
+        "a    bc",
+        *values[column + 1 :],
+    ]
 
 
 def test_lone_surrogates_become_question_marks() -> None:
