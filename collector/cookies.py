@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 
-from collector.settings import CookieSettings
+from collector.visitor_sections import CookieSettings
 
 _OCTETS = rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"
 _VALID = re.compile(_OCTETS)

@@ -8,7 +8,8 @@ from collector import cookies
 from collector.hit import Hit
 from collector.queries import parameter
 from collector.sections import UUID
-from collector.settings import CollectorSettings, DoNotTrackCookieSettings
+from collector.settings import CollectorSettings
+from collector.visitor_sections import DoNotTrackCookieSettings
 from shared.identity import NewId
 
 #: Network user id of everybody who asks to be anonymous.

@@ -18,9 +18,10 @@ from collector.hit import Hit, split_target
 from collector.record import Recorder
 from collector.redirects import bounce_location, own_address
 from collector.routes import Routes
-from collector.settings import ClientIpSettings, DoNotTrackCookieSettings, Settings
+from collector.settings import ClientIpSettings, Settings
 from collector.tracking import Outcome, Tracking
 from collector.visitor import Visitors, do_not_track
+from collector.visitor_sections import DoNotTrackCookieSettings
 from shared.badrow import Processor
 from shared.identity import uuid4
 from shared.payload import CollectorPayload, Encoder
