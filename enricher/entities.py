@@ -150,7 +150,7 @@ Opened = tuple[jsontext.Document, Any, Any]
 def _open(source: str, text: str, wanted: Family, schemas: Schemas, max_depth: int, checked: Checked) -> Opened | None:
     """The data inside a valid wrapper, plain and with number literals, or None and why."""
     document = jsontext.parse(text, max_depth)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         checked.violations.append(NotJson(source, text, document.message))
         return None
     wrapper = self_describing(document.value)

@@ -18,8 +18,8 @@ from shared.jawn import complaint, words
 TOO_DEEP: Final = "invalid json: maximum allowed JSON depth exceeded"
 
 
-class NotJson(NamedTuple):
-    """`message` starts with `invalid json: `."""
+class Malformed(NamedTuple):
+    """A text that is no JSON. `message` says why, and starts with `invalid json: `."""
 
     message: str
 
@@ -44,7 +44,7 @@ class Document:
         self.levels = levels
 
 
-def parse(text: str, max_depth: int) -> Document | NotJson:
+def parse(text: str, max_depth: int) -> Document | Malformed:
     """Depth counts the root as 1, and leaves too."""
     levels = _openings(text, "{", max_depth) + _openings(text, "[", max_depth) + 1
     if levels > max_depth:
@@ -108,16 +108,16 @@ def _prints_raw(text: str) -> bool:
 # ---- the strict way -----------------------------------------------------------------------------------------------
 
 
-def _parse_strictly(text: str, levels: int) -> Document | NotJson:
+def _parse_strictly(text: str, levels: int) -> Document | Malformed:
     literals: list[str] = []
     try:
         value = json.loads(text, parse_float=_float, parse_int=_int, parse_constant=_refuse)
         exact = json.loads(text, parse_float=_exact(literals, _float), parse_int=_exact(literals, _int))
     except json.JSONDecodeError as error:
-        return NotJson(f"invalid json: {words(text, error, _LONGEST_SCANNED)}")
+        return Malformed(f"invalid json: {words(text, error, _LONGEST_SCANNED)}")
     except ValueError as error:
         problem = complaint(text) if len(text) <= _LONGEST_SCANNED else None
-        return NotJson(f"invalid json: {problem or error}")
+        return Malformed(f"invalid json: {problem or error}")
     return Document(value, exact if literals else value, False, levels)
 
 
@@ -160,11 +160,11 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|[^\s"\[\]{},:]+', re.DO
 _LONGEST_SCANNED: Final = 100_000
 
 
-def _depth_problem(text: str, max_depth: int) -> NotJson | None:
+def _depth_problem(text: str, max_depth: int) -> Malformed | None:
     if not deeper_than(text, max_depth):
         return None
     problem = complaint(text) if len(text) <= _LONGEST_SCANNED else None
-    return NotJson(f"invalid json: {problem}" if problem else TOO_DEEP)
+    return Malformed(f"invalid json: {problem}" if problem else TOO_DEEP)
 
 
 def deeper_than(text: str, levels: int) -> bool:

@@ -52,7 +52,7 @@ def _self_described(body: str | None, content_type: str | None, query: Parameter
     if content_type is None or _media_type(content_type) != _JSON[0]:
         return refuse("contentType", content_type, _expected(*_JSON))
     document = jsontext.parse(body, limits.json_depth)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         return Refusal((NotJson("body", body, document.message),))
     found = self_describing(document.value)
     if isinstance(found, str):
@@ -74,7 +74,7 @@ def _described_by_query(schema: str, body: str, content_type: str | None, query:
 
 def _json_events(schema: str, body: str, query: Parameters, limits: Limits) -> Adapted:
     document = jsontext.parse(body, limits.json_depth)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         return Refusal((NotJson("body", body, document.message),))
     match document.exact:
         case []:

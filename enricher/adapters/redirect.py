@@ -45,7 +45,7 @@ def _attach(entity: Any, encoded: str | None, plain: str | None, limits: Limits)
 def _prepend(entity: Any, text: str, limits: Limits) -> str | Refusal:
     """The wrapper's schema stays. What is no array of contexts is left for validation to refuse."""
     document = jsontext.parse(text, limits.json_depth)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         return Refusal((NotJson("co|cx", text, document.message),))
     wrapper = document.exact
     if not (isinstance(wrapper, dict) and isinstance(wrapper.get("data"), list)):

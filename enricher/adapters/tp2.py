@@ -84,15 +84,15 @@ def _usual(body: str) -> SelfDescribing | None:
 def _open(body: str, limits: Limits) -> SelfDescribing | Refusal:
     """The long way, for numbers and for everything that is wrong."""
     document = _parse(body, limits)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         return Refusal((NotJson("body", body, document.message),))
     found = self_describing(document.value)
     return Refusal((NotIglu(jsontext.verbatim(document.exact), found),)) if isinstance(found, str) else found
 
 
-def _parse(body: str, limits: Limits) -> jsontext.Document | jsontext.NotJson:
+def _parse(body: str, limits: Limits) -> jsontext.Document | jsontext.Malformed:
     document = jsontext.parse(body, limits.json_depth)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         mended = limits.mend(body)
         return document if mended == body else _parse(mended, Limits(limits.json_depth, untouched))
     return document

@@ -117,7 +117,7 @@ def test_says_what_jawn_says(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("text", ['{"a":' * 200_000, "[" * 200_000 + "]" * 200_000, "[" * 20_000])
 def test_depth_does_not_recurse(text: str) -> None:
-    assert isinstance(jsontext.parse(text, 50), jsontext.NotJson)
+    assert isinstance(jsontext.parse(text, 50), jsontext.Malformed)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_depth_does_not_recurse(text: str) -> None:
     ],
 )
 def test_a_fault_far_behind_the_beginning_is_told_in_pythons_words(text: str, words: str) -> None:
-    assert jsontext.parse(text, 50) == jsontext.NotJson(f"invalid json: {words}")
+    assert jsontext.parse(text, 50) == jsontext.Malformed(f"invalid json: {words}")
 
 
 @pytest.mark.parametrize("part", ['\\"', '""', "\\", "{"])
@@ -139,7 +139,7 @@ def test_looking_for_depth_takes_no_longer_for_strings_without_an_end(begin: str
     def text(size: int) -> str:
         return "[" + "{}," * 60 + begin + part * size
 
-    assert isinstance(jsontext.parse(text(200_000), 50), jsontext.NotJson)
+    assert isinstance(jsontext.parse(text(200_000), 50), jsontext.Malformed)
     assert grows_with_size(lambda text: jsontext.parse(text, 50), text, 25_000)
 
 
@@ -147,7 +147,7 @@ def test_looking_for_depth_takes_no_longer_for_strings_without_an_end(begin: str
 def test_leaves_count_as_a_level(levels: int, accepted: bool) -> None:
     document = jsontext.parse("[" * levels + "1" + "]" * levels, 50)
     assert isinstance(document, jsontext.Document) == accepted
-    assert accepted or document == jsontext.NotJson(jsontext.TOO_DEEP)
+    assert accepted or document == jsontext.Malformed(jsontext.TOO_DEEP)
 
 
 @pytest.mark.parametrize(

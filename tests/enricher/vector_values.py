@@ -219,7 +219,7 @@ def schema_name(row: Vector) -> None:
 
 def json_reformat(row: Vector) -> None:
     document = jsontext.parse(row["input"]["text"], 50)
-    if isinstance(document, jsontext.NotJson):
+    if isinstance(document, jsontext.Malformed):
         assert "error" in row, document.message
         assert document.message == row["error"]["message"]
     else:
@@ -237,7 +237,7 @@ def json_depth(row: Vector) -> None:
         written = given["text"]
     document = jsontext.parse(written, given["max_depth"])
     if "error" in row:
-        assert document == jsontext.NotJson(row["error"]["message"])
+        assert document == jsontext.Malformed(row["error"]["message"])
     else:
         assert isinstance(document, jsontext.Document)
 
