@@ -90,9 +90,7 @@ def printable_id(candidate: str | None) -> str | None:
     return candidate if candidate and re.fullmatch(r"[!#-+\--:<-\[\]-~]+", candidate) else None
 
 
-def do_not_track(settings: DoNotTrackCookieSettings | None, header: bytes | None) -> bool:
+def do_not_track(settings: DoNotTrackCookieSettings, header: bytes | None) -> bool:
     """Whether the visitor carries the cookie by which the operator lets people opt out."""
-    if settings is None or not settings.enabled or header is None:
-        return False
     value = cookies.read(header, settings.name.encode())
     return value is not None and re.fullmatch(settings.value, value.decode("latin-1")) is not None
