@@ -82,16 +82,16 @@ class Intake:
             raise Refused(400) from error
         self._fill(hit, body)
 
-    async def keep(self, hit: Hit, path: bytes, bodies: Bodies | None = None) -> Answer:
+    async def keep(self, hit: Hit, path: bytes, instead: Bodies | None = None) -> Answer:
         """The answer, once what is to be kept of the request is durable; 503 when nothing can be.
 
-        Raises Refused when that takes too long.
+        instead: what is recorded in place of the body that came. Raises Refused when that takes too long.
         """
         now = self._clock()
         if hit.body is not None and len(hit.body) >= IN_THREAD:
-            outcome = await asyncio.to_thread(self._tracking.serve, hit, path, now, bodies)
+            outcome = await asyncio.to_thread(self._tracking.serve, hit, path, now, instead)
         else:
-            outcome = self._tracking.serve(hit, path, now, bodies)
+            outcome = self._tracking.serve(hit, path, now, instead)
         return await self._answer(outcome)
 
     async def complain(self, error: str, payload: str) -> Answer:
