@@ -1,6 +1,5 @@
 """Listening: plain and TLS sockets, shared by the workers, closed in order."""
 
-import errno
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from collector.settings import CollectorSettings, SslSettings
-from shared.process import Misconfigured, port_taken
+from shared.process import Misconfigured, cannot_listen
 
 
 @asynccontextmanager
@@ -54,6 +53,4 @@ async def _listen(
     try:
         await site.start()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise port_taken(host, port, option) from error
-        raise Misconfigured(f"can't listen on {host}:{port} ({option}): {error.strerror}") from error
+        raise cannot_listen(error, host, port, option) from error

@@ -1,6 +1,5 @@
 """Several workers on one port: processes to which the kernel deals connections (`SO_REUSEPORT`)."""
 
-import errno
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from shared.process import EXIT_MISCONFIGURED, Misconfigured, port_taken
+from shared.process import EXIT_MISCONFIGURED, cannot_listen
 from shared.telemetry import logger
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -31,9 +30,7 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise port_taken(host, port, "collector.port") from error
-            raise Misconfigured(f"can't listen on {host}:{port} (collector.port): {error.strerror}") from error
+            raise cannot_listen(error, host, port, "collector.port") from error
 
 
 class Workers:

@@ -101,18 +101,18 @@ async def admin(
         await runner.cleanup()
 
 
-def port_taken(host: str, port: int, option: str) -> Misconfigured:
-    """What to raise when an address can't be bound because somebody else listens there."""
-    return Misconfigured(f"port {port} on {host} is taken: stop what listens there, or set {option}")
+def cannot_listen(error: OSError, host: str, port: int, option: str) -> Misconfigured:
+    """What to raise when an address can't be bound: somebody else listens there, or it is none of this machine's."""
+    if error.errno == errno.EADDRINUSE:
+        return Misconfigured(f"port {port} on {host} is taken: stop what listens there, or set {option}")
+    return Misconfigured(f"can't listen on {host}:{port} ({option}): {error.strerror}")
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int, option: str) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise port_taken(host, port, option) from error
-        raise Misconfigured(f"can't listen on {host}:{port} ({option}): {error.strerror}") from error
+        raise cannot_listen(error, host, port, option) from error
 
 
 Handler = Callable[[web.Request], Coroutine[Any, Any, web.Response]]

@@ -6,7 +6,6 @@ process. It trusts whoever knows its user: as in any ClickHouse, SQL reaches fil
 """
 
 import asyncio
-import errno
 import fcntl
 import os
 import resource
@@ -25,7 +24,7 @@ from loader.warehouse.embedded_http import ClickHouseHttp
 from loader.warehouse.embedded_memory import release_clean_pages
 from loader.warehouse.embedded_request import BLOCK_BYTES
 from loader.warehouse.settings import EmbeddedSettings
-from shared.process import Misconfigured, port_taken, run
+from shared.process import Misconfigured, cannot_listen, run
 from shared.settings import load
 from shared.telemetry import configure, logger
 
@@ -78,9 +77,7 @@ async def serve(server: ClickHouseHttp, host: str, port: int, stopping: asyncio.
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise port_taken(host, port, _PORT_OPTION) from error
-            raise Misconfigured(f"can't listen on {host}:{port} ({_PORT_OPTION}): {error.strerror}") from error
+            raise cannot_listen(error, host, port, _PORT_OPTION) from error
         log = logger("clickhouse")
         log.info("clickhouse.started", host=host, port=runner.addresses[0][1])
         await stopping.wait()
