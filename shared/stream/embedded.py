@@ -22,6 +22,7 @@ from shared.stream.embedded_reader import EmbeddedDeadLetters, EmbeddedLogReader
 from shared.stream.embedded_subscriber import LOCK_WAIT_S, EmbeddedSubscriber
 from shared.stream.embedded_thread import CommitThread
 from shared.stream.embedded_upkeep import Upkeep
+from shared.stream.topology import dead_queue
 
 #: The stream, in its folder.
 FILE = "stream.sqlite"
@@ -70,7 +71,7 @@ async def embedded_log(folder: Path, log: LogName) -> AsyncIterator[EmbeddedLogR
 async def embedded_dead_letters(folder: Path, queue: QueueName) -> AsyncIterator[EmbeddedDeadLetters]:
     """Look into a queue's dead queue. Raises Misconfigured where there is no stream."""
     file = await asyncio.to_thread(_existing, folder)
-    thread = CommitThread(lambda: store.connect(file, "FULL"), f"stream-{queue}.dead", LOCK_WAIT_S)
+    thread = CommitThread(lambda: store.connect(file, "FULL"), f"stream-{dead_queue(queue)}", LOCK_WAIT_S)
     letters = EmbeddedDeadLetters(thread, queue)
     try:
         yield letters

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import ujson
 
-from shared.stream.contract import LogRecord, Message
-from shared.stream.topology import MARKS, REASON_HEADER, SOURCE_QUEUE_HEADER
+from shared.stream.contract import LogRecord, Message, QueueName
+from shared.stream.topology import MARKS, REASON_HEADER, SOURCE_QUEUE_HEADER, dead_queue
 
 #: Of the tables below; a file with another number was written by another version of evnt.
 VERSION = 1
@@ -164,7 +164,9 @@ def settle(connection: sqlite3.Connection, queue: str, owner: str, ids: Sequence
     _change(connection, queue, -len(gone), -sum(row[1] for row in gone))
 
 
-def give_back(connection: sqlite3.Connection, queue: str, owner: str, ids: Sequence[int] | None, limit: int) -> None:
+def give_back(
+    connection: sqlite3.Connection, queue: QueueName, owner: str, ids: Sequence[int] | None, limit: int
+) -> None:
     """Let others have what a consumer holds (None: all of it); what was lent more than `limit` + 1 times is poison."""
     query = _GIVE_BACK if ids is None else _GIVE_BACK + _LISTED
     listed = () if ids is None else (ujson.dumps(ids),)
@@ -182,9 +184,9 @@ def forgive(connection: sqlite3.Connection, owner: str, ids: Sequence[int]) -> N
     )
 
 
-def bury(connection: sqlite3.Connection, queue: str, owner: str, ids: Sequence[int], reason: str) -> None:
+def bury(connection: sqlite3.Connection, queue: QueueName, owner: str, ids: Sequence[int], reason: str) -> None:
     """Move what a consumer holds to the queue's dead queue, with the reason in its headers."""
-    dead = f"{queue}.dead"
+    dead = dead_queue(queue)
     patch = ujson.dumps({SOURCE_QUEUE_HEADER: queue, REASON_HEADER: reason})
     for number in ids:
         moved = connection.execute(

@@ -14,7 +14,6 @@ QUEUE_OF: dict[StreamName, QueueName] = {
 SOURCE_QUEUE_HEADER = "x-evnt-source-queue"
 REASON_HEADER = "x-evnt-error"
 
-
 #: A dead message's headers that a replay takes off again.
 MARKS = (SOURCE_QUEUE_HEADER, REASON_HEADER)
 
