@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import aiohttp
+from yarl import URL
+
 from collector.__main__ import group_commit, http_server
 from collector.listener import listening
 from collector.metrics import Metrics
@@ -64,3 +67,13 @@ async def collector(
 def plain(**section: object) -> Settings:
     """Default settings on a free port, but for what is given of the collector's section."""
     return Settings.model_validate({"collector": {"port": 0, "admin": {"port": 0}, **section}})
+
+
+async def get(running: Running, path: str | URL, **options: object) -> tuple[int, dict[str, str], bytes]:
+    """A path that is a URL is sent as it is."""
+    address = URL(f"{running.url}{path}", encoded=True) if isinstance(path, URL) else running.url + path
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(address, allow_redirects=False, **options) as response,  # type: ignore[arg-type]
+    ):
+        return response.status, dict(response.headers), await response.read()

@@ -2,38 +2,14 @@
 
 import asyncio
 import gc
-import gzip
 import json
-import shutil
-import ssl
-import subprocess
-import time
-import zlib
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 
-import aiohttp
 import pytest
-from yarl import URL
 
-from collector import bodies
-from collector.listener import tls
-from collector.settings import Settings, SslSettings
+from collector.settings import Settings
 from collector.state import State
-from shared.process import Misconfigured
 from tests.collector.raw_http import exchange, post, read_answer
-from tests.collector.running import Running, collector, plain
-
-
-async def get(running: Running, path: str | URL, **options: object) -> tuple[int, dict[str, str], bytes]:
-    """A path that is a URL is sent as it is."""
-    address = URL(f"{running.url}{path}", encoded=True) if isinstance(path, URL) else running.url + path
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(address, allow_redirects=False, **options) as response,  # type: ignore[arg-type]
-    ):
-        return response.status, dict(response.headers), await response.read()
+from tests.collector.running import collector, get, plain
 
 
 async def test_a_lost_stream_is_a_503_with_a_time_to_come_back_and_no_cookie() -> None:
@@ -143,82 +119,6 @@ async def test_a_long_get_of_a_tracker_fits() -> None:
         assert answer
         assert answer.status == 200
         assert len(running.publisher.payloads()[0].querystring or "") == 60_007
-
-
-async def test_oversized_bodies_are_answered_200_and_told_of() -> None:
-    async with collector(plain(limits={"max_payload_bytes": 5_000, "max_record_bytes": 5_000})) as running:
-        answer = await exchange(running.port, post(b"x" * 300_000))
-        assert answer
-        assert answer.status == 200
-        (row,) = running.publisher.messages("bad")
-        failure = json.loads(row.body)["data"]["failure"]
-        assert failure["actualSizeBytes"] > 300_000
-        assert failure["maximumAllowedSizeBytes"] == 5_000
-        assert not running.publisher.payloads()
-
-
-async def test_what_is_a_record_as_it_is_is_recorded_whatever_the_bound_of_what_is_split() -> None:
-    async with collector(plain(limits={"max_payload_bytes": 2_000, "max_record_bytes": 10_000})) as running:
-        for size, kept in ((3_000, 1), (300_000, 1)):
-            answer = await exchange(running.port, post(b"x" * size))
-            assert answer
-            assert (answer.status, len(running.publisher.payloads())) == (200, kept)
-        (row,) = running.publisher.messages("bad")
-        assert json.loads(row.body)["data"]["failure"]["maximumAllowedSizeBytes"] == 2_000
-
-
-async def test_bodies_above_the_limit_for_dropping_are_413() -> None:
-    async with collector(plain(limits={"drop_payload_bytes": 1_002})) as running:
-        for size, status in ((1_002, 200), (1_003, 413)):
-            answer = await exchange(running.port, post(b"x" * size))
-            assert answer
-            assert answer.status == status
-
-
-@pytest.mark.parametrize(
-    ("encoding", "compress"),
-    [
-        ("gzip", gzip.compress),
-        ("deflate", zlib.compress),
-        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
-        ("GZIP", lambda data: gzip.compress(data[:10]) + gzip.compress(data[10:])),
-    ],
-    ids=["gzip", "zlib", "raw deflate", "two members"],
-)
-async def test_compressed_bodies_are_inflated(encoding: str, compress: object) -> None:
-    assert callable(compress)
-    body = b'{"schema":"x","data":[]}' * 100
-    async with collector(plain()) as running:
-        answer = await exchange(running.port, post(compress(body), f"Content-Encoding: {encoding}"))
-        assert answer
-        assert answer.status == 200
-        assert running.publisher.payloads()[0].body == body.decode()
-
-
-async def test_a_bomb_stops_at_the_limit() -> None:
-    async with collector(plain(limits={"max_payload_bytes": 100_000})) as running:
-        bomb = gzip.compress(b"\0" * 50_000_000)
-        answer = await exchange(running.port, post(bomb, "Content-Encoding: gzip"))
-        assert answer
-        assert answer.status == 200
-        assert "size_violation" in json.loads(running.publisher.messages("bad")[0].body)["schema"]
-
-
-def test_a_body_of_many_tiny_streams_is_inflated_as_quickly_as_one() -> None:
-    begin = time.perf_counter()
-    inflated = bodies.inflated(bodies.Body(gzip.compress(b"ab") * 100_000), b"gzip", 1_000_000)
-    assert (inflated.data, inflated.damage) == (b"ab" * 100_000, None)
-    assert time.perf_counter() - begin < 3
-
-
-async def test_what_can_not_be_inflated_is_kept_in_a_bad_row() -> None:
-    async with collector(plain()) as running:
-        answer = await exchange(running.port, post(gzip.compress(b"x" * 100)[:-4], "Content-Encoding: gzip"))
-        assert answer
-        assert answer.status == 200
-        row = json.loads(running.publisher.messages("bad")[0].body)
-        assert "generic_error" in row["schema"]
-        assert "inflated" in row["data"]["failure"]["errors"][0]
 
 
 async def test_every_answer_carries_the_security_headers() -> None:
@@ -339,132 +239,6 @@ async def test_old_and_closing_clients_get_the_same_answers() -> None:
         assert old.status == closing.status == head.status == 200
         assert old.body == closing.body
         assert set(old.headers) - {"connection"} == set(head.headers)
-
-
-async def test_docs_and_static_files_by_setting(tmp_path: Path) -> None:
-    (tmp_path / "static").mkdir()
-    (tmp_path / "static" / "sp.js").write_text("plain")
-    (tmp_path / "static" / "sp.js.gz").write_bytes(gzip.compress(b"plain"))
-    (tmp_path / "secret").write_text("secret")
-    settings = Settings.model_validate(
-        {"data_dir": tmp_path, "collector": {"port": 0}, "security": {"disable_docs": False}}
-    )
-    async with collector(settings) as running:
-        status, headers, body = await get(running, "/static/sp.js")
-        assert (status, body, headers["Content-Encoding"]) == (200, b"plain", "gzip")
-        assert headers["Vary"] == "Accept-Encoding, Origin"
-        answer = await exchange(running.port, b"GET /static/../secret HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert answer
-        assert answer.status == 404
-        assert "/com.snowplowanalytics.snowplow/tp2" in json.loads((await get(running, "/openapi.json"))[2])["paths"]
-        assert b"openapi.json" in (await get(running, "/docs"))[2]
-    bridged = Settings.model_validate(
-        {
-            "collector": {"port": 0, "bridges": {"analytics_js": True, "amplitude": True}},
-            "security": {"disable_docs": False},
-        }
-    )
-    async with collector(bridged) as running:
-        paths = json.loads((await get(running, "/openapi.json"))[2])["paths"]
-        assert {"/com.segment/v1/{call}", "/com.amplitude/2/httpapi", "/com.amplitude/2/batch"} <= paths.keys()
-    async with collector(plain()) as running:
-        assert (await get(running, "/docs"))[0] == (await get(running, "/openapi.json"))[0] == 404
-
-
-@pytest.mark.parametrize("name", ["none.js", "", "folder", "folder/", "a" * 300, "%00", "sp.js/x", "outside.js"])
-async def test_what_is_no_file_is_the_404_of_everything_else(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "static"
-    (folder / "folder").mkdir(parents=True)
-    (folder / "sp.js").write_text("plain")
-    (tmp_path / "secret").write_text("secret")
-    (folder / "outside.js").symlink_to(tmp_path / "secret")
-    async with collector(plain(static_dir=folder)) as running:
-        status, _, body = await get(running, URL(f"/static/{name}", encoded=True))
-        assert (status, body) == (404, b"404 not found")
-        assert running.metrics.requests == {("GET", 404): 1}
-
-
-async def test_files_are_counted_as_they_were_answered_and_read_by_every_page(tmp_path: Path) -> None:
-    (tmp_path / "sp.js").write_text("plain")
-    async with collector(plain(static_dir=tmp_path)) as running:
-        status, headers, body = await get(running, "/static/sp.js", headers={"Origin": "https://shop.example.com"})
-        assert (status, body, headers["Vary"]) == (200, b"plain", "Accept-Encoding, Origin")
-        assert headers["Access-Control-Allow-Origin"] == "https://shop.example.com"
-        known = {"If-None-Match": headers["Etag"]}
-        assert (await get(running, "/static/sp.js", headers=known))[0] == 304
-        assert (await get(running, "/static/sp.js", headers={"Range": "bytes=1-2"}))[2] == b"la"
-        assert (await get(running, "/static/sp.js", headers={"Range": "bytes=9-"}))[0] == 416
-        assert running.metrics.requests == {("GET", status): 1 for status in (200, 206, 304, 416)}
-
-
-@pytest.mark.parametrize(
-    ("accepts", "coding"),
-    [
-        ("gzip, deflate", "gzip"),
-        ("GZIP;q=0.5", "gzip"),
-        ("gzip;q=0, deflate;q=0.0, br; q=0", None),
-        ("deflate", None),
-        ("", None),
-        ("br, gzip", "br" if find_spec("brotli") else "gzip"),
-    ],
-)
-async def test_larger_texts_are_compressed_as_the_client_wishes(accepts: str, coding: str | None) -> None:
-    settings = Settings.model_validate({"collector": {"port": 0}, "security": {"disable_docs": False}})
-    async with collector(settings) as running:
-        data = f"GET /docs HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepts}\r\n\r\n".encode()
-        answer = await exchange(running.port, data)
-        assert answer
-        assert answer.headers.get("content-encoding") == coding
-        assert answer.headers["vary"] == "Accept-Encoding, Origin"
-        assert _inflated(answer.body, coding).startswith(b"<!doctype html>")
-
-
-def _inflated(data: bytes, coding: str | None) -> bytes:
-    if coding == "gzip":
-        return gzip.decompress(data)
-    return bytes(import_module("brotli").decompress(data)) if coding == "br" else data
-
-
-def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"collector.ssl: the certificate .*absent.pem with the key .*key.pem"):
-        tls(SslSettings(enable=True, certificate_file=tmp_path / "absent.pem", key_file=tmp_path / "key.pem"))
-
-
-def test_a_key_with_a_password_is_not_asked_for_at_the_terminal(tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path)
-    locked = tmp_path / "locked.pem"
-    command = ["openssl", "rsa", "-aes128", "-passout", "pass:secret", "-in", str(key), "-out", str(locked)]
-    subprocess.run(command, check=True, capture_output=True)
-    files = {"enable": True, "certificate_file": certificate, "key_file": locked}
-    with pytest.raises(Misconfigured, match=r"locked.pem has a password: set collector.ssl.key_password"):
-        tls(SslSettings.model_validate(files))
-    with pytest.raises(Misconfigured, match="can't be used"):
-        tls(SslSettings.model_validate(files | {"key_password": "wrong"}))
-    assert tls(SslSettings.model_validate(files | {"key_password": "secret"}))
-
-
-async def test_https_with_certificate_files(tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path)
-    https = {"enable": True, "port": 0, "certificate_file": certificate, "key_file": key}
-    async with collector(plain(ssl=https)) as running:
-        context = ssl.create_default_context(cafile=str(certificate))
-        port = running.ports[1]
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"https://localhost:{port}/i?e=pv", ssl=context) as response,
-        ):
-            assert response.status == 200
-        assert len(running.publisher.payloads()) == 1
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl to make a certificate with")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
 
 
 async def test_requests_in_flight_are_answered_at_the_end() -> None:

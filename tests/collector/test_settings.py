@@ -42,3 +42,32 @@ def test_what_would_fail_every_request_is_refused(section: dict[str, Any]) -> No
 def test_any_text_stands_for_who_keeps_no_cookie_where_any_is_an_id() -> None:
     section = {"validate_network_userid": False, "cookie_bounce": {"fallback_network_userid": "nobody"}}
     assert Settings.model_validate({"collector": section}).collector.cookie_bounce.fallback_network_userid == "nobody"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"security": {"cors_allowed_origins": ["*", "https://a.example"]}},
+        {"security": {"cors_allowed_origins": ["a.example"]}},
+        {"collector": {"do_not_track_cookie": {"value": "("}}},
+        {"collector": {"do_not_track_cookie": {"enabled": True, "value": "1"}}},
+        {"collector": {"port": 99_999}},
+        {"collector": {"ssl": {"port": 99_999}}},
+        {"collector": {"admin": {"port": 99_999}}},
+        {"common": {"snowplow": {"endpoints": {"post_endpoint": "tracker"}}}},
+        {"common": {"snowplow": {"endpoints": {"proxy_endpoint": ""}}}},
+        {"collector": {"paths": {"/a": "/b/c"}}},
+        {"collector": {"ssl": {"enable": True}}},
+        {"collector": {"cookie": {"same_site": "sometimes"}}},
+        {"collector": {"workers": 0}},
+        {"collector": {"redirect_macro": {"placeholder": ""}}},
+    ],
+)
+def test_settings_that_can_not_work_are_refused(section: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(section)
+
+
+def test_origins_are_normalised() -> None:
+    security = Settings.model_validate({"security": {"cors_allowed_origins": [" https://A.example/ ", ""]}}).security
+    assert security.cors_allowed_origins == ("https://a.example",)
