@@ -208,5 +208,7 @@ async def test_what_can_not_be_read_is_no_url(body: bytes) -> None:
 
 
 def test_a_host_beyond_ascii_is_refused_as_it_is() -> None:
-    """Python would normalise it, and put its combining characters in order one by one."""
+    """Python would normalise it, and older ones put its combining characters in order one by one."""
+    beyond = Targets(ProxySettings(domains=("b\u00fccher.example",), paths=("analytics.js",)))
+    assert beyond.route("http://b\u00fccher.example/analytics.js") is None
     assert grows_with_size(TARGETS.route, lambda size: "http://" + "\u0301" * size + "\u0323" * size, 2_000)
