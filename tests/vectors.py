@@ -17,6 +17,9 @@ ROOT = Path(__file__).parent.parent
 #: Where vectors usually lie.
 STANDARD = "../shared/vectors"
 
+#: Where recorded requests usually lie.
+TRAFFIC = "../shared/traffic"
+
 #: ids, patterns of ids or `kind:…` that we choose to differ from → the reason.
 DIFFERENCES = Path(__file__).parent / "differences.yml"
 
@@ -39,9 +42,15 @@ def every_vector(name: str) -> Iterator[Any]:
 
 def traffic() -> list[Any]:
     """Parameters of all recorded requests, in order, file by file."""
-    place = folder("EVNT_TRAFFIC", "../shared/traffic")
+    place = folder("EVNT_TRAFFIC", TRAFFIC)
     files = sorted(place.glob("*.jsonl"))
     return [row for file in files for row in _parameters(file)] or [_absent(place / "*.jsonl")]
+
+
+def made_up_schemas() -> list[Path]:
+    """Folders of the made-up schemas that recorded requests use: beside them, and where those usually lie."""
+    places = {folder("EVNT_TRAFFIC", TRAFFIC).resolve(), (ROOT / TRAFFIC).resolve()}
+    return [place / "schemas" for place in sorted(places) if (place / "schemas").is_dir()]
 
 
 def difference(identifier: str) -> str | None:

@@ -14,7 +14,7 @@ import yaml
 from tests.broker import Address, variables
 from tests.conftest import clear
 from tests.e2e.pipeline import ROOT, Pipeline
-from tests.vectors import folder, traffic
+from tests.vectors import made_up_schemas, traffic
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +49,10 @@ def _paths() -> dict[str, str]:
     return dict.fromkeys(sorted(own), "/com.snowplowanalytics.snowplow/tp2")
 
 
-#: Where the recorded requests, and the made-up schemas that they use, usually lie.
-STANDARD = "../shared/traffic"
-
-
 def _iglu(place: Path) -> Path:
     """The resolver's configuration: the schemas that evnt ships, and the made-up ones."""
-    places = {folder("EVNT_TRAFFIC", STANDARD).resolve(), (ROOT / STANDARD).resolve()}
-    made_up = [path / "schemas" for path in sorted(places) if (path / "schemas").is_dir()]
-    folders = {"shipped": ROOT / "schemas"} | {f"made up {number}": path for number, path in enumerate(made_up)}
+    made_up = {f"made up {number}": path for number, path in enumerate(made_up_schemas())}
+    folders = {"shipped": ROOT / "schemas"} | made_up
     repositories = [
         {"name": name, "priority": 0, "vendorPrefixes": [], "connection": {"embedded": {"path": str(path)}}}
         for name, path in folders.items()

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from shared.event import FIELDS
 from shared.schema import SchemaKey, column_suffix
+from tests.vectors import made_up_schemas
 
 #: Network user id of a visitor who asked not to be identified.
 ANONYMOUS_ID = "00000000-0000-0000-0000-000000000000"
@@ -48,6 +49,26 @@ KNOWN = frozenset(
 
 #: What a request consists of. Everything goes over a plain socket, whatever the scheme was.
 REQUEST = frozenset(("scheme", "method", "target", "http_version", "headers", "body_b64"))
+
+
+def mentions(text: str, mark: str) -> bool:
+    """127.77.0.1 is not mentioned by 127.77.0.12."""
+    return mark in text and re.search(rf"(?<![\d.]){re.escape(mark)}(?![\d.])", text) is not None
+
+
+def mark_of(event: Mapping[str, Any], address: str) -> str:
+    """What tells an event from others: its id, or the address that it has when the tracker sends no id."""
+    return str(event.get("event_id") or first_hop(event.get("user_ipaddress") or address))
+
+
+def problems_of(expect: Mapping[str, Any]) -> list[str]:
+    """What the pipeline refuses: what the recording says, and made-up schemas that are not on this machine."""
+    absent = [uri for uri in expect.get("made_up_schemas") or [] if not _is_here(uri)]
+    return [*(expect.get("problems") or []), *(f"{uri}: schema missing" for uri in absent)]
+
+
+def _is_here(uri: str) -> bool:
+    return any((place / SchemaKey.parse(uri).path).is_file() for place in made_up_schemas())
 
 
 def refuses_all(problem: str) -> bool:
@@ -116,8 +137,13 @@ def _same(name: str, wanted: Any, found: Any) -> bool:
     if name == "page_url":
         return found == wanted or unquote(found) == unquote(_cleaned(wanted))
     if name == "user_ipaddress":
-        wanted = re.split("[,| ]", wanted, maxsplit=1)[0]
+        wanted = first_hop(wanted)
     return bool(str(found) == _cleaned(wanted))
+
+
+def first_hop(addresses: str) -> str:
+    """Of several addresses the first is the visitor's."""
+    return re.split("[,| ]", addresses, maxsplit=1)[0]
 
 
 def _same_long(wanted: Mapping[str, Any], found: str) -> bool:

@@ -4,9 +4,13 @@ The address tells afterwards which row and which bad row came of which request, 
 """
 
 import base64
+import re
 import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
+from http.cookies import SimpleCookie
 from typing import Any
 
 #: Seconds until a request that gets no answer fails.
@@ -31,6 +35,13 @@ def source_address(number: int) -> str:
     return f"127.77.{high}.{low + 1}"
 
 
+def seen_address(number: int, request: dict[str, Any]) -> str:
+    """The visitor's address to the collector: the first hop that a proxy named, else where the connection came from."""
+    named = (value for name, value in request["headers"] if name.lower() == "x-forwarded-for")
+    hop = re.match(r"[\"\[ ]*(\d+(?:\.\d+){3}|[0-9a-f:.]+)", next(named, "").lower())
+    return hop[1] if hop else source_address(number)
+
+
 def request_bytes(request: dict[str, Any]) -> bytes:
     """The request exactly as recorded: target, header names, order and body."""
     lines = [f"{request['method']} {request['target']} HTTP/{request['http_version']}"]
@@ -50,3 +61,11 @@ def send(port: int, number: int, request: dict[str, Any]) -> Answer:
             body = response.read()
             headers = tuple((name.lower(), value) for name, value in response.getheaders())
             return Answer(response.status, headers, body)
+
+
+def takes_cookie_away(answer: Answer) -> bool:
+    """Who becomes anonymous with a cookie loses it."""
+    morsel = SimpleCookie(answer.header("set-cookie")).get("sp")
+    if morsel is None or morsel.value or not morsel["expires"]:
+        return False
+    return parsedate_to_datetime(morsel["expires"]) < datetime.now(UTC)
