@@ -5,7 +5,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from collector import cookies, queries, splitting
 from collector.address import ClientAddress
-from collector.bridges import analytics_js
+from collector.bridges import amplitude, analytics_js
 from collector.hit import Hit, split_target
 from collector.record import Recorder
 from collector.redirects import bounce_location, own_address
@@ -62,7 +62,7 @@ def read_cookie(given: dict[str, str | None], expected: str | None, _config: Any
 
 
 def opted_out(given: dict[str, Any], expected: bool, _config: Any) -> None:
-    rules = DoNotTrackCookieSettings(enabled=True, **given["config"]) if given["config"] else None
+    rules = DoNotTrackCookieSettings(**{"enabled": True} | given["config"]) if given["config"] else None
     header = given.get("Cookie")
     found = rules is not None and do_not_track(rules, header.encode() if header is not None else None)
     assert found is expected
@@ -91,24 +91,27 @@ def query_params(given: str, expected: dict[str, str] | None, _config: Any) -> N
 
 
 def build_event(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
-    headers = [(name, value) for name, value in given["headers"]]
-    named = {"User-Agent": "user_agent", "Referer": "referer", "Content-Type": "content_type"}
+    """The specs pass in beside the headers what a recorder finds in them."""
+    named = {"User-Agent": "user_agent", "Referer": "referer", "Content-Type": "content_type", "Host": "hostname"}
     added = [(name, given[key]) for name, key in named.items() if given[key] is not None]
-    host = [("Host", given["hostname"])] if given["hostname"] is not None else []
-    anonymous = [("SP-Anonymous", "*")] if given.get("anonymous") else []
-    query = given["querystring"]
-    body = given["body"]
+    added += [("SP-Anonymous", "*")] if given.get("anonymous") else []
+    query, body = given["querystring"], given["body"]
     hit = _hit(
-        [*headers, *added, *host, *anonymous, *[("X-Real-Ip", given["ip"])]],
+        [*_header_lines(given["headers"]), *added],
         query=query.encode() if query is not None else None,
         body=body.encode() if body is not None else None,
     )
     record = _recorder().record(hit, given["path"].encode(), given["nuid"], 0)
     (payload,) = decode(record)
     assert isinstance(payload, CollectorPayload)
-    of_request = ("User-Agent", "Referer", "Content-Type", "Host", "SP-Anonymous", "X-Real-Ip")
-    payload.headers = [line for line in payload.headers or [] if not line.startswith(of_request)]
+    lines = [": ".join(header) for header in added]
+    payload.headers = [line.removesuffix(": ") for line in payload.headers or [] if line not in lines]
     _compare(payload, expected | {"ipAddress": payload.ip_address})
+
+
+def _header_lines(given: list[Any]) -> list[tuple[str, str]]:
+    """Headers as pairs; the newer spec writes nothing but names."""
+    return [(one, "") if isinstance(one, str) else (one[0], one[1]) for one in given]
 
 
 def _compare(payload: CollectorPayload, expected: dict[str, Any]) -> None:
@@ -168,7 +171,10 @@ def bounce(given: dict[str, Any], expected: str | None, config: Any) -> None:
     """Without a word of a proxy the older collector says the scheme of the request; the newer one and evnt say none."""
     query = "&".join(f"{name}={value}" for name, value in given.get("params", {}).items())
     header = given.get("forwardedProtocolHeader") or config.get("cookieBounce", {}).get("forwardedProtocolHeader")
-    sent = [*given.get("headers", []), *((name, value) for name, value in given.items() if name == header)]
+    sent = [
+        *dict(given.get("headers", {})).items(),
+        *((name, value) for name, value in given.items() if name == header),
+    ]
     assert given.keys() <= {"uri", "params", "name", "bounce", "forwardedProtocolHeader", "headers", header}
     hit = _hit([(name, value) for name, value in sent], "GET")
     # a request's own address has a scheme only together with a host
@@ -285,11 +291,13 @@ def load_config(given: dict[str, Any], expected: dict[str, Any], _config: Any) -
 
 
 def bridge(rules: Settings, vector: dict[str, Any], hit: Hit) -> None:
-    """Service vectors of the analytics.js bridge."""
-    letter = vector["request"]["path"].rpartition("/")[2]
+    """Service vectors of the bridges."""
+    sent, name = vector["request"]["body"], vector["request"]["path"].rpartition("/")[2]
 
-    def bodies(network_userid: str) -> list[bytes]:
-        return analytics_js.bodies(letter, vector["request"]["body"], None, network_userid)
+    def bodies(network_userid: str) -> Iterable[bytes]:
+        if name in analytics_js.CALLS:
+            return analytics_js.bodies(name, sent, None, network_userid)
+        return amplitude.bodies(amplitude.events(sent, "192.0.2.1", 100), network_userid)
 
     outcome = _tracking(rules).serve(hit, TP2, 0, bodies)
     assert outcome.answer.status == 200

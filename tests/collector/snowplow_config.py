@@ -53,13 +53,15 @@ def _cookie(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(section: str, **names: str) -> Any:
-    return lambda value: {section: {names.get(key, key): part for key, part in value.items()}}
+    """Their names by ours; null is a setting that is not made."""
+    return lambda value: {section: {names.get(key, key): part for key, part in value.items() if part is not None}}
 
 
 def _networking(value: dict[str, Any]) -> dict[str, Any]:
     limits = {"maxPayloadSize": "max_payload_bytes", "dropPayloadSize": "drop_payload_bytes"}
     limits |= {"maxRequestLineLength": "max_request_line_bytes", "maxHeadersLength": "max_header_bytes"}
     timeouts = {"responseHeaderTimeout": "response_seconds", "idleTimeout": "idle_seconds"}
+    timeouts |= {"bodyReadTimeout": "body_seconds"}
     given = {key: part for key, part in value.items() if key != "maxConnections"}  # a setting of another section
     return {
         "limits": {limits[key]: part for key, part in given.items() if key not in timeouts},
@@ -84,6 +86,8 @@ _KEYS: dict[str, Any] = {
     "monitoring": _nothing,
     "telemetry": _nothing,
     "license": _nothing,
+    "debug": _nothing,
+    "enableStartupChecks": _nothing,
     "preTerminationPeriod": lambda value: {"shutdown": {"pre_termination_seconds": seconds(value)}},
     "preTerminationUnhealthy": lambda value: {"shutdown": {"pre_termination_unhealthy": value}},
     "terminationDeadline": lambda value: {"shutdown": {"deadline_seconds": seconds(value)}},
