@@ -4,10 +4,11 @@ import asyncio
 from http import HTTPStatus
 
 from aiohttp import StreamReader, web
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from collector.answer import Headers
 from collector.handlers import Handler
+from collector.mending import mended
 from collector.metrics import Metrics
 from collector.settings import Settings, TimeoutSettings
 from collector.shortcut import Client, Report, Shortcut
@@ -42,12 +43,13 @@ class Connection(web.RequestHandler):
     goes the short way that future is kept in `_parked`, so that nobody wakes the task, and what comes meanwhile queues.
     """
 
-    __slots__ = ("_client", "_head_deadline", "_parked", "_server")
+    __slots__ = ("_client", "_half_head", "_head_deadline", "_parked", "_server")
 
     def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, **limits: int | float | bool | None) -> None:
         super().__init__(server, loop=loop, **limits)  # type: ignore[arg-type] # the limits are aiohttp's own keywords
         self._server = server
         self._client = Client(b"", secure=False)
+        self._half_head = False
         self._head_deadline: asyncio.TimerHandle | None = None
         self._parked: asyncio.Future[None] | None = None
 
@@ -62,16 +64,42 @@ class Connection(web.RequestHandler):
         idle = waiter is not None and not waiter.done()
         if idle:
             self._parked, self._waiter = waiter, None
-        super().data_received(data)
         # before its first request the task may not have come to wait, and what is here may be half a head
-        if self._messages or not (idle or self._request_count == 0):
+        begins = idle or self._request_count == 0
+        super().data_received(data)
+        if begins and self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._mend(data)
+        if self._messages or not begins:
             if self._head_deadline is not None:
                 self._head_deadline.cancel()
                 self._head_deadline = None
-        elif self._head_deadline is None:
-            self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
+                self._half_head = False
+        else:
+            self._half_head = True
+            if self._head_deadline is None:
+                self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
         if idle:
             self._serve_next()
+
+    def _mend(self, data: bytes) -> None:
+        """Read once more what could not be parsed, if it is a request from its beginning on that can be mended."""
+        repaired = None if self._half_head else mended(data)
+        if repaired is None:
+            return
+        self._messages.pop()
+        self._request_count -= 1
+        self._parser = HttpRequestParser(
+            self,
+            self._loop,
+            self._read_bufsize,
+            max_line_size=self.max_line_size,
+            max_field_size=self.max_field_size,
+            max_headers=self.max_headers,
+            payload_exception=web.RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=self._max_msg_queue_size,
+        )
+        super().data_received(repaired)
 
     def _serve_next(self) -> None:
         """Let the next request, if there is one, go the short way; if it is none for that, wake the parked task."""

@@ -1,0 +1,32 @@
+"""Requests that HTTP's grammar refuses although they can be understood: some clients send events in them."""
+
+import re
+
+#: A request line; control characters that end lines, or texts, are for nobody to guess at.
+_REQUEST_LINE = re.compile(rb"([A-Z]+) ([^ \r\n\0][^\r\n\0]*) (HTTP/1\.[01])")
+
+#: What no target may hold: spaces, controls and whatever is not ASCII.
+_UNWRITTEN = re.compile(rb"[^!-~]")
+
+#: Headers that say nothing of where a request ends; of several the first counts.
+_ONCE = (b"user-agent", b"content-type")
+
+
+def mended(data: bytes) -> bytes | None:
+    """The bytes from a request's beginning on, as they should have been sent; None where they are not to be mended."""
+    line, end, rest = data.partition(b"\r\n")
+    found = _REQUEST_LINE.fullmatch(line)
+    if not end or found is None:
+        return None
+    target = _UNWRITTEN.sub(lambda byte: b"%%%02X" % byte[0][0], found[2])
+    head, blank, body = rest.partition(b"\r\n\r\n")
+    repaired = b"%b %b %b\r\n%b%b%b" % (found[1], target, found[3], _each_once(head) if blank else head, blank, body)
+    return repaired if repaired != data else None
+
+
+def _each_once(head: bytes) -> bytes:
+    kept: dict[bytes, bytes] = {}
+    for place, line in enumerate(head.split(b"\r\n")):
+        name = line.partition(b":")[0].lower()
+        kept.setdefault(name if name in _ONCE else b"%d" % place, line)
+    return b"\r\n".join(kept.values())
