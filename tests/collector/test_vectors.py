@@ -56,7 +56,11 @@ READ_OF_COOKIES = {"name", "value", "domain", "path", "secure", "http_only", "sa
 
 #: The precondition that a request is never answered; and what is said where nothing can be kept.
 NEVER = "handler does not finish in time"
-UNHEALTHY = re.compile(r"\b(?:stream|sink)s?\b.*\b(?:absent|missing|unhealthy|away|down|not exist)", re.IGNORECASE)
+UNHEALTHY = re.compile(
+    r"\b(?:stream|sink|topic|queue|broker)s?\b.*"
+    r"\b(?:absent|missing|un(?:healthy|available)|away|down|not (?:yet )?(?:exist|healthy|available|created|ready))",
+    re.IGNORECASE,
+)
 
 
 def test_a_vector_that_says_what_nothing_reads_fails() -> None:
