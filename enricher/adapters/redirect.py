@@ -30,8 +30,8 @@ def adapt(request: Request, limits: Limits) -> Adapted:
 
 
 def _attach(entity: Any, encoded: str | None, plain: str | None, limits: Limits) -> dict[str, str | None] | Refusal:
-    """The entity in front of those that came: in `cx` if it is there, else in `co`; empty ones count as absent."""
-    if encoded:
+    """The entity in front of those that came: in `cx` if it is there, else in `co`; an empty `co` counts as absent."""
+    if encoded is not None:
         contexts = _prepend(entity, decode(encoded), limits)
         if isinstance(contexts, Refusal):
             return contexts

@@ -134,3 +134,10 @@ def test_what_type_a_body_has_is_asked_before_the_schema_in_the_query() -> None:
 def test_a_redirect_to_nowhere_quotes_the_last_of_each_parameter() -> None:
     (row,) = rows(enrich(record(path="/r/tp2", querystring="a=1&b&u&a=2")))
     assert [message["value"] for message in row["data"]["failure"]["messages"]] == ["a=2&b=null&u=null"]
+
+
+def test_a_redirect_with_empty_encoded_contexts_holds_no_event() -> None:
+    (row,) = rows(enrich(record(path="/r/tp2", querystring="u=http%3A%2F%2Fexample.com&e=pv&cx=")))
+    wanted = {"field": "co|cx", "value": "", "error": "invalid json: exhausted input"}
+    assert "/tracker_protocol_violations/" in row["schema"]
+    assert row["data"]["failure"]["messages"] == [wanted]
