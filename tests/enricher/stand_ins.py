@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,15 @@ Behaviour = Callable[[Draft], Patch | None]
 
 def stand_ins(behaviour: Mapping[str, Any]) -> list[Enrichment]:
     """In the order in which they run."""
-    made = [_make(name, told) for name, told in behaviour.items() if told not in (None, False)]
+    told = [(name, one) for name, several in behaviour.items() for one in _each(name, several)]
+    made = [_make(name, one) for name, one in told if one not in (None, False)]
     places = [step.name for step in ORDER]
     return sorted(made, key=lambda one: places.index(one.name))
+
+
+def _each(name: str, told: Any) -> list[Any]:
+    """A list is several of the same; of what is returned it is the entities."""
+    return told if isinstance(told, list) and name != "javascript_returns" else [told]
 
 
 def _make(name: str, told: Any) -> Enrichment:
@@ -32,8 +39,14 @@ def _make(name: str, told: Any) -> Enrichment:
         return _script(told)
     if name == "yauaa" and told is True:
         return _real("yauaa", {}, yauaa.SCHEMA.text.replace("*", "0"))
+    if isinstance(told, str) and name in _ONLY_PARAMETER:
+        told = {_ONLY_PARAMETER[name]: told}
     assert isinstance(told, dict), f"nothing plays {name}: {told}"
     return _real(name, told, f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0")
+
+
+#: What a text says that stands for a whole configuration.
+_ONLY_PARAMETER = {"http_header_extractor": "headersPattern"}
 
 
 def _script(told: str) -> Enrichment:
@@ -42,6 +55,8 @@ def _script(told: str) -> Enrichment:
         source = base64.urlsafe_b64encode(told.encode()).decode()
         return _real(_SCRIPT, {"script": source}, _SCRIPT_SCHEMA)
     known = [behaviour for start, behaviour in _BEHAVIOURS.items() if told.startswith(start)]
+    if not known and "invalid" in told:
+        known = [partial(_spoil, event="unstruct" in told, contexts="context" in told)]
     assert known, f"nothing plays a script that {told}"
     return _played(known[0])
 
@@ -59,9 +74,22 @@ def _drop_some(draft: Draft) -> Patch | None:
     return Patch(drop=True) if draft.values[_APP_ID] == "drop" else None
 
 
+def _spoil(draft: Draft, *, event: bool, contexts: bool) -> Patch:
+    """The self-describing event and the first entity no longer conform."""
+    sent = _spoiled(draft.event) if event and draft.event else None
+    entities = [_spoiled(draft.contexts[0]), *draft.contexts[1:]] if contexts else None
+    return Patch(event=sent, entities=entities, revalidate=True)
+
+
+def _spoiled(entity: Entity) -> Entity:
+    return Entity(entity.schema, {**entity.data, "foo": "bar"})
+
+
 _BEHAVIOURS: dict[str, Behaviour] = {
     "throws": _throw,
     "calls event.drop()": _drop,
+    "event.drop()": _drop,
+    "drops the event": _drop,
     "drops when app_id is drop": _drop_some,
 }
 
@@ -82,6 +110,6 @@ def _real(name: str, told: Mapping[str, Any], uri: str) -> Enrichment:
 
 
 def _step(name: str) -> Step:
-    found = [step for step in ORDER if step.name in (name, f"{name}_enrichment_config")]
+    found = [step for step in ORDER if name in (step.name, *(criterion.name for criterion in step.criteria))]
     assert found, f"there is no enrichment {name}"
     return found[0]

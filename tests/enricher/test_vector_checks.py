@@ -45,6 +45,11 @@ def failure(kind: str, errors: list[Any], schema: str | None, data: Any) -> dict
 
 
 REPORT = {"message": "m", "path": "$", "keyword": "type", "targets": ["t"]}
+SEEN = {"repository": "r", "errors": [], "attempts": 1, "lastAttempt": "<t>"}
+SCRIPTS = [
+    "function process(event) { event.setApp_id(JSON.parse(event.getDerived_contexts()).data[0].data.value); }",
+    'function process(event) { event.setPlatform("srv"); }',
+]
 FORMS = {
     "a number where the column is text": ("boolean_byte", {"field": "f", "value": "1"}, {"value": 1}),
     "null for no text": ("double_like", {"field": "f", "value": "null"}, {"value": None}),
@@ -62,6 +67,21 @@ FORMS = {
         violation({"type": "NotJson", "field": "f", "value": "x", "error": "e"}, "unstruct", "x"),
         failure("NotJSON", [{"message": "e", "source": "unstruct"}], None, {"unstruct": "x"}),
     ),
+    "not JSON, and what it was part of": (
+        "failure_entity",
+        violation({"type": "NotJson", "field": "f", "value": "x", "error": "e"}, "unstruct", "data"),
+        failure("NotJSON", [{"message": "e", "source": "unstruct"}], None, {"unstruct": "data"}),
+    ),
+    "a schema that is not there, as bad rows have it": (
+        "failure_entity",
+        violation({"schemaKey": URI, "error": {"error": "ResolutionError", "lookupHistory": [SEEN]}}, "s", {}),
+        failure(
+            "ResolutionError",
+            [{"message": f"Resolution error: schema {URI} not found", "source": "s", "lookupHistory": [SEEN]}],
+            URI,
+            {},
+        ),
+    ),
     "invalid data": (
         "failure_entity",
         violation({"type": "ValidationError", "schemaKey": URI, "dataReports": [REPORT]}, "contexts", {}),
@@ -78,6 +98,35 @@ FORMS = {
         "e2e",
         {"collector": {**COLLECTOR, "records": ["page view", "<0 bytes>", "page view with aid=shop"]}},
         {"raw": 3, "good": 2, "bad": 1},
+    ),
+    "several rows": (
+        "e2e",
+        {"collector": {**COLLECTOR, "records": ["nonsense", "<1 byte>"]}},
+        {"raw": 2, "good": 0, "bad": 2, "badrow": "collector_payload_format_violation"},
+    ),
+    "several scripts": (
+        "enrich",
+        {
+            "collector": {**COLLECTOR, "headers": ["X: a"]},
+            "params": {"e": "pv"},
+            "enrichments": {"javascript": SCRIPTS, "http_header_extractor": ".*"},
+            "config": {"maxBytesInBatch": 1_000},
+        },
+        {"app_id": "a", "platform": "srv"},
+    ),
+    "a script in words": (
+        "enrich",
+        {
+            "collector": COLLECTOR,
+            "params": {"e": "ue", "ue_pr": EVENT},
+            "enrichments": {"javascript": "sets an invalid unstruct_event"},
+        },
+        {"badrow": "schema_violations", "count": 1, "failed_event": {"unstruct_event": None}},
+    ),
+    "entities that are mapped": (
+        "transform",
+        {"param": "cx", "value": "eyAiYSI6IDEuMDAgfQ"},
+        {"contexts": '{"a":1.00}'},
     ),
     "a whole script": (
         "enrich",
@@ -104,6 +153,21 @@ ERRORS = {
         "schema_fields",
         {"event": None, "unstruct": None},
         {"type": "InputData", "field": "event", "value": None},
+    ),
+    "no integer": (
+        "validate_integer",
+        {"field": "f", "value": "x"},
+        {"type": "InputData", "field": "f", "value": "x", "expectation": "not a valid integer"},
+    ),
+    "an impossible time": (
+        "timestamp",
+        {"collector_tstamp": "11970-01-01T00:00:00Z"},
+        {"message": "Formatted as 11970-01-01 00:00:00.000 is not Redshift-compatible"},
+    ),
+    "entities that are not mapped": (
+        "transform",
+        {"param": "co", "value": ""},
+        {"message": "invalid json: exhausted input"},
     ),
     "no URL": ("page_url", {"uri": "http://"}, {"message": "any failure"}),
     "no query string": ("querystring", {"querystring": "a=|", "encoding": "UTF-8"}, {"message": "any failure"}),
@@ -142,6 +206,7 @@ def test_errors_are_judged(name: str) -> None:
         ("enrich", {"collector": {**COLLECTOR, "age": 1}, "params": {"e": "pv"}}, {"good": True}),
         ("e2e", {"collector": {**COLLECTOR, "records": ["something else"]}}, {"raw": 1}),
         ("enrich", {"collector": COLLECTOR, "enrichments": {"javascript": "sings"}}, {"good": True}),
+        ("enrich", {"collector": COLLECTOR, "enrichments": {"anon_ip": "some"}}, {"good": True}),
         ("schema", {"unstruct_event": None, "derived": []}, {"unstruct": None}),
         ("failure_entity", violation({"type": "NotFound", "schemaKey": URI}, "s", {}), {}),
     ],

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.enricher import vector_events, vector_failures, vector_parts, vector_values
+from tests.enricher import vector_events, vector_failures, vector_parts, vector_urls, vector_values
 from tests.vectors import vectors
 
-CHECKS = vector_values.CHECKS | vector_parts.CHECKS | vector_failures.CHECKS | vector_events.CHECKS
+CHECKS = vector_values.CHECKS | vector_urls.CHECKS | vector_parts.CHECKS | vector_failures.CHECKS | vector_events.CHECKS
 
 
 @pytest.mark.vectors

@@ -30,8 +30,12 @@ SCHEMAS = Schemas(fixtures())
 
 # ---- whole events -------------------------------------------------------------------------------------------------
 
+#: Of how many bytes upstream makes one batch changes nothing about what becomes of each.
 _CONFIG = frozenset(
-    ("atomicFieldsLimits", "acceptInvalid", "emitFailed", "maxBytesSinglePayload", "maxJsonDepth", "tryBase64Decoding")
+    (
+        *("atomicFieldsLimits", "acceptInvalid", "emitFailed", "maxBytesSinglePayload", "maxBytesInBatch"),
+        *("maxJsonDepth", "tryBase64Decoding"),
+    )
 )
 
 
@@ -133,11 +137,14 @@ def _batch(told: str, collector: Mapping[str, Any]) -> bytes | None:
 
 
 def _told(told: str, collector: Mapping[str, Any]) -> bytes:
-    """A record that a vector only describes."""
+    """A record that a vector only describes; one word is all that there is."""
+    junk = re.fullmatch(r"<(\d+) bytes?\b.*>|(\w+)", told)
+    if junk is not None:
+        return b"\1" * int(junk[1]) if junk[1] else told.encode()
     match = re.fullmatch(r"(?:minimal )?page view(?: with (\w+)=(\w+))?", told)
-    assert match or told == "<0 bytes>", f"nothing makes a record of {told}"
-    further = {match[1]: match[2]} if match and match[1] else {}
-    return _record({**collector, "querystring": None}, {"e": "pv", **further}) if match else b""
+    assert match, f"nothing makes a record of {told}"
+    further = {match[1]: match[2]} if match[1] else {}
+    return _record({**collector, "querystring": None}, {"e": "pv", **further})
 
 
 def enriched(row: Vector) -> None:

@@ -25,18 +25,8 @@ from tests.enricher.vector_values import Check, Vector
 
 def failure_entity(row: Vector) -> None:
     given = row["input"]
-    problem = _problem(given)
-    made = dict(entity(problem, "<etl timestamp>", Processor(**given["processor"])).data)
-    if isinstance(problem, NotJson):
-        made["data"] = _as_named(problem, given, row["expected"]["data"])
+    made = dict(entity(_problem(given), "<etl timestamp>", Processor(**given["processor"])).data)
     assert made == row["expected"]
-
-
-def _as_named(problem: NotJson, given: Mapping[str, Any], wanted: Any) -> Any:
-    """A vector may name the field apart from the source, and what it was part of: in an event these are one."""
-    ours = {problem.source: problem.text}
-    named = {given["violation"].get("field", problem.source): problem.text}
-    return wanted if wanted in (ours, given["data"]) else named
 
 
 _ENRICHMENT = frozenset(("enrichment", "message", "processor"))
@@ -58,22 +48,23 @@ def _problem(given: Mapping[str, Any]) -> Violation | EnrichmentError:
 
 
 def _violation(violation: Mapping[str, Any], source: str, data: Any) -> Violation:
-    """Told apart by what they have, whatever they are called."""
-    match violation:
+    """Told apart by what they have, whatever they are called; a bad row has the half of it inside of `error`."""
+    inner = violation.get("error")
+    match {**violation, **inner} if isinstance(inner, dict) else violation:
         case {"schemaKey": uri, "schemaCriterion": criterion}:
             return CriterionMismatch(source, uri, criterion, data)
         case {"schemaKey": uri, "lookupHistory": history}:
-            known = [{"repository": name, **seen} for name, seen in history.items()]
-            return Invalid(source, uri, NotResolved(known), data)
-        case {"schemaKey": uri, "dataReports": reports} | {"schemaKey": uri, "error": {"dataReports": reports}}:
+            named = history.items() if isinstance(history, dict) else [(seen["repository"], seen) for seen in history]
+            return Invalid(source, uri, NotResolved([{"repository": name, **seen} for name, seen in named]), data)
+        case {"schemaKey": uri, "dataReports": reports} | {"schemaKey": uri, "reports": reports}:
             made = [Report(one["message"], one["path"], one["keyword"], tuple(one["targets"])) for one in reports]
             return Invalid(source, uri, tuple(made), data)
-        case {"schemaKey": uri, "schemaIssues": issues} | {"schemaKey": uri, "error": {"schemaIssues": issues}}:
+        case {"schemaKey": uri, "schemaIssues": issues} | {"schemaKey": uri, "issues": issues}:
             return Invalid(source, uri, InvalidSchema(tuple(SchemaIssue(**one) for one in issues)), data)
         case {"type": "NotIglu", "error": code}:
             return NotIglu(source, data, code)
         case {"type": "NotJson" | "NotJSON", "error": error}:
-            return NotJson(source, violation.get("value", data), error)
+            return NotJson(source, data if isinstance(data, str) else violation["value"], error)
     raise AssertionError(f"nothing makes {violation}")
 
 

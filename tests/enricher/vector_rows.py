@@ -41,9 +41,15 @@ def entities(found: Mapping[str, str], column: str) -> list[Any]:
 
 
 def expect_badrow(flavor: str, outcome: Outcome, expected: Mapping[str, Any]) -> None:
-    """`badrow` is the type, or all that is known of the row."""
-    assert not outcome.enriched
-    (bad,) = rows(outcome)
+    """`badrow` is the type, or all that is known of the row; of several rows, of each."""
+    assert outcome.bad
+    assert not outcome.enriched or expected.get("good")
+    for bad in rows(outcome):
+        _expect_row(flavor, bad, expected)
+    assert len(outcome.bad) in (1, expected.get("bad", expected.get("count")))
+
+
+def _expect_row(flavor: str, bad: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     kind, details = expected["badrow"], {}
     if isinstance(kind, dict):
         kind, details = kind["type"], kind
