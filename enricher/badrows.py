@@ -154,32 +154,38 @@ def _adapter_message(message: Message | Violation) -> dict[str, Any]:
 
 
 def _collector_payload(request: Request) -> dict[str, Any]:
+    """Names in upstream's order, here as below: it decides what a row that is cut still shows."""
+    payload = request.payload
     return {
-        **_request(request),
+        "vendor": request.vendor,
+        "version": request.version,
         "querystring": _pairs(request.query),
-        "body": request.payload.body,
-        "collector": request.payload.collector or "",
+        "contentType": payload.content_type,
+        "body": payload.body,
+        "collector": payload.collector or "",
+        **_source(request),
         "networkUserId": request.network_userid,
     }
 
 
 def _event(values: list[str], request: Request, parameters: Mapping[str, str | None]) -> dict[str, Any]:
+    payload = request.payload
     raw = {
-        **_request(request),
+        "vendor": request.vendor,
+        "version": request.version,
         "parameters": _pairs(list(parameters.items())),
-        "loaderName": request.payload.collector or "",
+        "contentType": payload.content_type,
+        "loaderName": payload.collector or "",
+        **_source(request),
         "userId": request.network_userid,
     }
     return {"enriched": typed(values), "raw": raw}
 
 
-def _request(request: Request) -> dict[str, Any]:
+def _source(request: Request) -> dict[str, Any]:
     """What a collector payload and a raw event call the same."""
     payload = request.payload
     return {
-        "vendor": request.vendor,
-        "version": request.version,
-        "contentType": payload.content_type,
         "encoding": payload.encoding,
         "hostname": payload.hostname,
         "timestamp": _joda(payload.timestamp),

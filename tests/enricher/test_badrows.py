@@ -212,6 +212,21 @@ def test_the_parameters_of_a_failed_event_are_kept_whole() -> None:
     assert (raw["loaderName"], raw["userId"]) == ("test-collector", None)
 
 
+_SOURCE = "encoding hostname timestamp ipAddress useragent refererUri headers"
+_NAMES = {
+    "request": f"vendor version querystring contentType body collector {_SOURCE} networkUserId",
+    "event": f"vendor version parameters contentType loaderName {_SOURCE} userId",
+}
+
+
+def test_names_are_in_upstreams_order() -> None:
+    """A size violation quotes the beginning of a row: what it shows of it depends on this."""
+    (request,) = rows(enrich(post(GOOD, content_type="text/plain")))
+    (event,) = rows(enrich(post({**GOOD, "vid": "x"})))
+    assert " ".join(request["data"]["payload"]) == _NAMES["request"]
+    assert " ".join(event["data"]["payload"]["raw"]) == _NAMES["event"]
+
+
 def test_columns_are_typed_as_upstream_types_them() -> None:
     sent = {**GOOD, "vid": "7", "tid": "8", "se_va": "1.50", "f_pdf": "1", "res": "3x4", "ti_qu": "x"}
     (row,) = rows(enrich(post(sent)))
