@@ -171,6 +171,11 @@ ERRORS = {
     ),
     "no URL": ("page_url", {"uri": "http://"}, {"message": "any failure"}),
     "no query string": ("querystring", {"querystring": "a=|", "encoding": "UTF-8"}, {"message": "any failure"}),
+    "a text that is no JSON": (
+        "schema",
+        {"contexts": "x"},
+        {"violations": ["NotJson"], "source": "contexts", "data": "x"},
+    ),
     "a failing end": (
         "e2e",
         {"collector": {**COLLECTOR, "path": "/a/b/c"}},
