@@ -6,6 +6,8 @@ from typing import Final
 
 import pybase64
 
+from enricher.values import decoded
+
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/]")
 
 
@@ -15,7 +17,7 @@ def decode(text: str) -> str:
     try:
         return pybase64.b64decode(standard + "==="[: -len(text) % 4], validate=True).decode()
     except ValueError:  # padding in the middle, foreign characters, not UTF-8
-        return _decode_leniently(standard.partition("=")[0]).decode("utf-8", "replace")
+        return decoded(_decode_leniently(standard.partition("=")[0]))
 
 
 def _decode_leniently(body: str) -> bytes:

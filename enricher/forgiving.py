@@ -4,6 +4,8 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from enricher.values import decoded
+
 _SPLIT: Final = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:)?)(//[^/?#]*)?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _AUTHORITY: Final = re.compile(r"//(?:([^:?\[\]@]*)(?::([^@]*))?@)?(\[[^\]]*\]|[^:]*)(:[0-9]+)?")
 _SAFE: Final = re.compile(r"[A-Za-z0-9\-._~+]*")
@@ -39,5 +41,4 @@ def _relax_authority(text: str) -> str | None:
 def _recode(text: str) -> str:
     if _SAFE.fullmatch(text):
         return text
-    decoded = unquote_to_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return quote(decoded, safe="+", errors="replace")
+    return quote(decoded(unquote_to_bytes(text.encode("utf-8", "replace"))), safe="+", errors="replace")

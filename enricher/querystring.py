@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from enricher.java_uri import java_uri
-from enricher.values import Refused
+from enricher.values import Refused, decoded
 
 #: In order, with duplicates; a name without `=` has None.
 Pairs = list[tuple[str, str | None]]
@@ -40,13 +40,13 @@ def decode(text: str, charset: str = "utf-8") -> str:
     if text.isascii():
         if "%" not in text:
             return text.replace("+", " ") if "+" in text else text
-        return unquote_to_bytes(text.replace("+", " ")).decode(charset, "replace")
+        return decoded(unquote_to_bytes(text.replace("+", " ")), charset)
     first, *pieces = text.replace("+", " ").split("%")
     found = [_lower(first)]
     for piece in pieces:
         escaped = _ESCAPE.match(piece) is not None
         found += (bytes.fromhex(piece[:2]), _lower(piece[2:])) if escaped else (b"%", _lower(piece))
-    return b"".join(found).decode(charset, "replace")
+    return decoded(b"".join(found), charset)
 
 
 def _lower(piece: str) -> bytes:
@@ -59,4 +59,4 @@ def decode_form(text: str, charset: str = "utf-8") -> str | Refused:
     broken = re.search("%(?![0-9a-fA-F]{2})", text)
     if broken is not None:
         return Refused(f"URLDecoder: Illegal hex characters in escape (%) pattern at index {broken.start()}")
-    return unquote_to_bytes(text.replace("+", " ")).decode(charset, "replace")
+    return decoded(unquote_to_bytes(text.replace("+", " ")), charset)

@@ -62,6 +62,19 @@ _NOT_DIMENSIONS: Final = Refused(r"Does not conform to regex (\d+)x(\d+)")
 _DIMENSIONS_TOO_LARGE: Final = Refused("Could not be converted to java.lang.Integer s")
 
 
+#: Half a pair of UTF-16 units that was encoded by itself; no byte of another character can be the first of it.
+_HALF: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
+_UTF_8: Final = frozenset(("utf-8", "utf8", "utf_8"))
+
+
+def decoded(data: bytes, charset: str = "utf-8") -> str:
+    """With U+FFFD for what is malformed; such a half is one, as in Java, where Python counts its bytes."""
+    text = data.decode(charset, "replace")
+    if "\ufffd" in text and charset.lower() in _UTF_8:
+        return _HALF.sub(b"\xff", data).decode("utf-8", "replace")
+    return text
+
+
 def tsv_safe(text: str) -> str:
     """Without control characters: a tab becomes four spaces, the others go. Nothing is trimmed."""
     return text if text.isprintable() else _CONTROLS.sub("", text.replace("\t", "    "))
