@@ -1,12 +1,16 @@
 """Files that operators write in YAML or in JSON."""
 
 import json
+import re
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 _DATE = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
+_TOO_DEEP = "nested too deeply"
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,6 +41,8 @@ def read(text: str) -> Any:
     """
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
     except ValueError as no_json:
         try:
             return read_yaml(text)
@@ -48,7 +54,18 @@ def read_yaml(text: str) -> Any:
     """What the text says as YAML. Raises ValueError where it is none, has a key twice, or is nested without end."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(_said(error)) from error
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise ValueError(_TOO_DEEP) from error
+
+
+def _said(error: yaml.MarkedYAMLError) -> str:
+    """Without the lines that the library shows, and the names that it took a value for: there may be a password."""
+    words = ", ".join(filter(None, (error.context, error.problem)))
+    if isinstance(error, ComposerError | ConstructorError):
+        words = re.sub(r"'[^']*'", "there", words)
+    mark = error.problem_mark or error.context_mark
+    return f"{words} (line {mark.line + 1}, column {mark.column + 1})" if mark else words
