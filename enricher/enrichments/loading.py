@@ -219,6 +219,8 @@ class Enrichments:
             self._current = self._load()
         except EnrichmentRefused as refused:
             return Refused(str(refused))
+        except Exception as error:  # noqa: BLE001 - one file that nobody thought of must not end all further reloads
+            return Refused(f"unforeseen {_named(error)}")
         return Reloaded(tuple(one.name for one in self.current))
 
     def _load(self) -> tuple[Enrichment, ...]:
@@ -243,6 +245,8 @@ class Enrichments:
                 prepared.append(self._prepare(one))
             except (EnrichmentRefused, OSError, UnicodeError) as refused:
                 problems.append(f"{one.place}: {refused}")
+            except Exception as error:  # noqa: BLE001 - whoever wrote the file learns more from its name than a traceback
+                problems.append(f"{one.place}: it can't be used, unforeseen {_named(error)}")
         return prepared, problems
 
     def _prepare(self, one: Chosen) -> tuple[str, Enrichment]:
@@ -261,6 +265,10 @@ class Enrichments:
         return [path_of(asset, self._resources) for one in chosen for asset in one.assets]
 
 
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def _uri(one: Chosen) -> str | None:
     """What a bad row names; an enrichment that is part of the protocol is named only where a file configures it."""
     if one.source:
@@ -276,6 +284,6 @@ def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
 def _stamp(path: Path) -> Stamp:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # no path may hold a zero byte
         return None
     return status.st_size, status.st_mtime_ns

@@ -163,7 +163,9 @@ def load(path: Path, name: str) -> Function:
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - this is what it is for
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise EnrichmentRefused(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
     finally:
         sys.dont_write_bytecode = keep

@@ -1,6 +1,7 @@
 """The folder of configuration files: what is accepted, what is refused and how, and what a change does."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,38 @@ def test_a_data_file_that_can_not_be_read_is_refused_and_reloading_goes_on(tmp_p
     assert isinstance(refused, Refused)
     assert "one.yml: 'utf-8' codec can't decode" in refused.message
     data.write_text('{"paid": {}}')
+    assert isinstance(enrichments.poll(), Reloaded)
+
+
+SPECIFICATIONS = configuration(
+    "event_spec_enrichment_config", {"uri": "data", "database": "specs.json"}, vendor=f"{SNOWPLOW}.enrichments"
+)
+SCRIPT = configuration("python_script", {"module": "data/script.py"}, vendor="io.evnt.enrichments")
+
+
+@pytest.mark.parametrize(
+    ("document", "data", "said"),
+    [
+        (SPECIFICATIONS, "[" * 10_000, "one.yml: it can't be used, unforeseen RecursionError: "),
+        (SCRIPT, "raise GeneratorExit", "one.yml: .*script.py can't be loaded: GeneratorExit: "),
+        ({**SPECIFICATIONS, "data": {**SPECIFICATIONS["data"], "parameters": {"database": "a\0"}}}, "", "is missing"),
+        ({**SPECIFICATIONS, "data": {**SPECIFICATIONS["data"], "parameters": {"database": "//["}}}, "", "Invalid IPv6"),
+        ("[" * 10_000, "", "one.yml: nested too deeply"),
+    ],
+)
+def test_whatever_a_file_does_is_refused_and_reloading_goes_on(
+    tmp_path: Path, document: Any, data: str, said: str
+) -> None:
+    enrichments = opened(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name in ("specs.json", "script.py"):
+        (tmp_path / "data" / name).write_text(data)
+    (tmp_path / "one.yml").write_text(document if isinstance(document, str) else yaml.safe_dump(document))
+    refused = enrichments.poll()
+    assert isinstance(refused, Refused)
+    assert re.search(said, refused.message)
+    assert names(enrichments) == BUILT_IN
+    write(tmp_path, "one.yml", anon_ip())
     assert isinstance(enrichments.poll(), Reloaded)
 
 
