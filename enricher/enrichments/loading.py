@@ -74,10 +74,10 @@ class Chosen(NamedTuple):
 
 
 def configurations(folder: Path) -> tuple[list[Configuration], list[str]]:
-    """What the folder's files say, in the order of their names, and what is wrong with them. A folder that is not there
-    is wrong: nothing would be masked that a folder of another name says to mask."""
+    """What the folder's files say, in the order of their names, and what is wrong with them. A folder that can't be
+    listed is wrong: nothing would be masked that it, or a folder of another name, says to mask."""
     found: list[Configuration] = []
-    problems = [] if folder.is_dir() else [f"{folder} is not a folder (enricher.enrichments)"]
+    problems = _unlisted(folder)
     for path in _files(folder):
         try:
             found += _read(path)
@@ -86,8 +86,22 @@ def configurations(folder: Path) -> tuple[list[Configuration], list[str]]:
     return found, problems
 
 
+def _unlisted(folder: Path) -> list[str]:
+    try:
+        next(folder.iterdir(), None)
+    except (NotADirectoryError, FileNotFoundError):
+        return [f"{folder} is not a folder (enricher.enrichments)"]
+    except OSError as error:
+        return [f"{folder} can't be listed (enricher.enrichments): {error.strerror}"]
+    return []
+
+
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
+    """None of a folder that can't be listed."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
+    except OSError:
+        return []
 
 
 def _read(path: Path) -> Iterator[Configuration]:

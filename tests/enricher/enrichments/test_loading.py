@@ -1,7 +1,10 @@
 """The folder of configuration files: what is accepted, what is refused and how, and what a change does."""
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,31 @@ def test_an_empty_folder_has_what_is_built_in(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EnrichmentRefused, match=r"enrichmets is not a folder \(enricher.enrichments\)"):
         opened(tmp_path / "enrichmets")
+
+
+@contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Root may read everything, so it is somebody else meanwhile."""
+    effective = os.geteuid()
+    folder.chmod(0)
+    if effective == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(effective)
+        folder.chmod(0o700)
+
+
+def test_a_folder_that_can_not_be_listed_is_refused_and_what_it_masks_stays_masked(tmp_path: Path) -> None:
+    write(tmp_path, "a.yml", anon_ip())
+    enrichments = opened(tmp_path)
+    with unreadable(tmp_path):
+        assert enrichments.poll() == Refused(f"{tmp_path} can't be listed (enricher.enrichments): Permission denied")
+        with pytest.raises(EnrichmentRefused, match="can't be listed"):
+            opened(tmp_path)
+    assert masked(enrichments) == "94.15.223.x"
+    assert isinstance(enrichments.poll(), Reloaded)
 
 
 def test_what_is_built_in_can_be_switched_off_but_for_the_protocol(tmp_path: Path) -> None:
