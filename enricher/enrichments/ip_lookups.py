@@ -1,10 +1,13 @@
 """Looks user_ipaddress up in MaxMind databases: place, provider, domain, kind of connection, network."""
 
 import math
+import shutil
 import struct
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 import maxminddb
@@ -66,10 +69,9 @@ def prepare(config: Config, resources: Resources) -> State:
 
 
 def _lookup(wanted: Asset, resources: Resources) -> Lookup:
-    """The C reader over a memory map: the pure Python one is fourteen times slower."""
     path = present(wanted, resources)
     try:
-        reader = maxminddb.open_database(path, maxminddb.MODE_MMAP_EXT)
+        reader = _opened(path)
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise EnrichmentRefused(f"{path} can't be read as a MaxMind database: {error}") from error
 
@@ -81,6 +83,16 @@ def _lookup(wanted: Asset, resources: Resources) -> Lookup:
         return found if isinstance(found, dict) else {}
 
     return look_up
+
+
+def _opened(path: Path) -> maxminddb.Reader:
+    """The C reader over a memory map: the pure Python one is fourteen times slower.
+
+    What is mapped is a copy without a name: the system kills whoever reads a map of a file that `cp` writes anew.
+    """
+    with NamedTemporaryFile(prefix="evnt-", suffix=".mmdb") as copy:
+        shutil.copyfile(path, copy.name)
+        return maxminddb.open_database(copy.name, maxminddb.MODE_MMAP_EXT)
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

@@ -137,6 +137,19 @@ def test_a_replaced_database_takes_effect_and_a_broken_one_does_not(tmp_path: Pa
     assert country() == "IT"
 
 
+def test_a_database_may_be_written_anew_while_it_is_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "city.mmdb"
+    networks = {f"192.0.2.{last}/32": {**BERLIN, "postal": {"code": f"{last:0500}"}} for last in range(100)}
+    database(path, networks)
+    loaded = state(tmp_path, geo="city.mmdb")
+    with path.open("r+b") as file:
+        file.truncate(4_096)
+    for last in range(100):
+        assert ip_lookups.enrich(at(f"192.0.2.{last}"), loaded) is not None
+    with pytest.raises(EnrichmentRefused, match=f"{path} can't be read as a MaxMind database"):
+        state(tmp_path, geo="city.mmdb")
+
+
 def test_a_missing_database_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(EnrichmentRefused, match="is missing: put it there"):
         state(tmp_path, geo="city.mmdb")
