@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 
@@ -57,11 +58,11 @@ class HttpService:
             async with asyncio.timeout(question.timeout_ms / 1000), pace:
                 return await self._exchange(question)
         except aiohttp.InvalidURL as error:
-            return Answer(error=f"uri [{question.url}] is not valid: {error}")
+            return Answer(error=f"uri [{_shown(question.url)}] is not valid: {_told(error, question.url)}")
         except TimeoutError:
-            return Answer(error=f"no answer from {question.url} within {question.timeout_ms} ms")
+            return Answer(error=f"no answer from {_shown(question.url)} within {question.timeout_ms} ms")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Answer(error=f"{type(error).__name__}: {error}")
+            return Answer(error=f"{type(error).__name__}: {_told(error, question.url)}")
 
     async def _exchange(self, question: HttpQuestion) -> Answer:
         if self._session is None:
@@ -85,11 +86,30 @@ class HttpService:
             await self._session.close()
 
 
+_ADDRESS = re.compile(r"[\w+.-]+://[^\s'\"]*")
+_ORIGIN = re.compile(r"([\w+.-]+://)?(?:[^/?#]*@)?([^/?#]*)")
+
+
+def _shown(url: str) -> str:
+    """What a bad row may say of an address: keys stand before the host, in the path and in the query."""
+    return "".join(_ORIGIN.match(url).groups(""))  # type: ignore[union-attr]
+
+
+def _told(error: Exception, url: str) -> str:
+    text = str(error).replace(url, _shown(url)) if url else str(error)
+    return _ADDRESS.sub(lambda address: _shown(address[0]), text)
+
+
 _NO_JSON = object()
 
 
 def _parsed(text: bytes) -> Any:
+    """NaN and its like are no JSON."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return _NO_JSON
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)

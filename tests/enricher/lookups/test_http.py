@@ -120,6 +120,7 @@ async def test_waiting_for_a_turn_counts(lookups: Lookups, service: Service, url
         (web.Response(text="no", status=500), Answer(error="Request failed with status 500")),
         (web.Response(text="no json"), Answer(error="the answer is not JSON")),
         (web.Response(text="[" * 200_000), Answer(error="the answer is not JSON")),
+        (web.Response(text='{"a": NaN}'), Answer(error="the answer is not JSON")),
         (web.Response(body=b"1" * (LARGEST + 1)), Answer(error=f"the answer is larger than {LARGEST} bytes")),
     ],
 )
@@ -140,6 +141,34 @@ async def test_no_address_is_an_answer(lookups: Lookups) -> None:
     answer = await lookups.ask(question("nonsense"))
     assert answer.error is not None
     assert answer.error.startswith("uri [nonsense] is not valid: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said"),
+    [
+        (302, {"Location": "/k3y?app_id=k3y"}, "TooManyRedirects: "),
+        (302, {"Location": "http://[::1/?app_id=k3y"}, "Server attempted redirecting"),
+        (302, {"Location": "ftp://files.example/?app_id=k3y"}, "NonHttpUrlRedirectClientError: ftp://files.example"),
+        (200, {}, "no answer from http://127.0.0.1"),
+    ],
+)
+async def test_no_answer_tells_the_key_in_the_address(
+    lookups: Lookups, service: Service, url: str, status: int, headers: dict[str, str], said: str
+) -> None:
+    """Answers end in bad rows."""
+    service.pause_s = 0 if headers else 1
+    service.answer = lambda _: web.Response(status=status, headers=headers)
+    answer = await lookups.ask(question(f"{url}k3y/?app_id=k3y", timeout_ms=300))
+    assert answer.error is not None
+    assert said in answer.error
+    assert "k3y" not in answer.error
+
+
+@pytest.mark.parametrize("address", ["nowhere?app_id=k3y", "http://u:k3y@[bad/", "ftp://h/?app_id=k3y", "http:///k3y"])
+async def test_no_address_tells_its_key(lookups: Lookups, address: str) -> None:
+    answer = await lookups.ask(question(address))
+    assert answer.error is not None
+    assert "k3y" not in answer.error
 
 
 async def test_an_old_good_answer_beats_a_new_error(service: Service, url: str) -> None:
