@@ -16,7 +16,7 @@ from cli.enrichment_trial import Report, Trial, events, scripts_of, single_scrip
 from cli.screen import screen
 from enricher.enrichments import ORDER, Step
 from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
-from enricher.enrichments.loading import Chosen, Configuration, choose, configurations
+from enricher.enrichments.loading import Chosen, Configuration, choose, configurations, prepared
 from enricher.enrichments.parts.files import DOWNLOADS, is_remote, path_of
 from enricher.settings import EnricherSettings
 from shared.process import Misconfigured
@@ -113,9 +113,9 @@ def _unprepared(chosen: list[Chosen], resources: Resources) -> list[str]:
     problems: list[str] = []
     for one in chosen:
         try:
-            one.step.module.prepare(one.config, resources)
+            prepared(one, resources)
         except EnrichmentRefused as refused:
-            problems.append(f"{one.place}: {refused}")
+            problems.append(str(refused))
     return problems
 
 

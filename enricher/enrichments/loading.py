@@ -14,16 +14,13 @@ from pydantic import ValidationError
 
 from enricher.enrichments import ORDER, Step
 from enricher.enrichments.contract import Asset, Enrichment, EnrichmentRefused, Resources
-from enricher.enrichments.parts.files import path_of
+from enricher.enrichments.parts.files import Stamp, path_of, stamp, stamps
 from shared.document import read
 from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 
 _ARRAY = SchemaCriterion("com.snowplowanalytics.snowplow", "enrichments", "jsonschema", 1, 0)
 _SUFFIXES = (".yml", ".yaml", ".json")
 _HEAD = ("vendor", "name", "enabled", "parameters")
-
-#: Size and time of last change; None where there is no such file.
-Stamp = tuple[int, int] | None
 
 
 class Configuration(NamedTuple):
@@ -167,6 +164,20 @@ def _explained(problem: Mapping[str, Any]) -> Problem:
     return Problem(key, problem["msg"].removeprefix("Value error, "))
 
 
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def prepared(one: Chosen, resources: Resources) -> Any:
+    """Its state. Raises EnrichmentRefused whatever goes wrong: to mend a file, its name says more than a traceback."""
+    try:
+        return one.step.module.prepare(one.config, resources)
+    except (EnrichmentRefused, OSError, UnicodeError) as refused:
+        raise EnrichmentRefused(f"{one.place}: {refused}") from refused
+    except Exception as error:
+        raise EnrichmentRefused(f"{one.place}: it can't be used, unforeseen {_named(error)}") from error
+
+
 def _is_of(one: Configuration, step: Step) -> bool:
     return any(one.key.name == criterion.name for criterion in step.criteria)
 
@@ -226,8 +237,7 @@ class Enrichments:
 
     def poll(self) -> Reloaded | Refused | None:
         """Look at the files again. A change is judged once, so a refusal is not repeated until the next change."""
-        stamps = _stamps({*self._seen, *_files(self._resources.folder)})
-        if stamps == self._seen:
+        if stamps({*self._seen, *_files(self._resources.folder)}) == self._seen:
             return None
         try:
             self._current = self._load()
@@ -239,38 +249,36 @@ class Enrichments:
 
     def _load(self) -> tuple[Enrichment, ...]:
         """What is watched is noted before it is read, so a change in between shows at the next poll."""
-        self._seen = _stamps(_files(self._resources.folder))
+        self._seen = stamps(_files(self._resources.folder))
         found, unreadable = configurations(self._resources.folder)
         chosen, wrong = choose(found)
-        self._seen |= _stamps(self._watched(chosen))
+        self._seen |= stamps(self._watched(chosen))
         if problems := unreadable + wrong:
             raise EnrichmentRefused("\n".join(problems))
-        prepared, problems = self._prepare_all(chosen)
+        ready, problems = self._prepare_all(chosen)
         if problems:
             raise EnrichmentRefused("\n".join(problems))
-        self._prepared = {identity: one.state for identity, one in prepared}
-        return tuple(one for _, one in prepared)
+        self._prepared = {identity: one.state for identity, one in ready}
+        return tuple(one for _, one in ready)
 
     def _prepare_all(self, chosen: Iterable[Chosen]) -> tuple[list[tuple[str, Enrichment]], list[str]]:
-        prepared: list[tuple[str, Enrichment]] = []
+        ready: list[tuple[str, Enrichment]] = []
         problems: list[str] = []
         for one in chosen:
             try:
-                prepared.append(self._prepare(one))
-            except (EnrichmentRefused, OSError, UnicodeError) as refused:
-                problems.append(f"{one.place}: {refused}")
-            except Exception as error:  # noqa: BLE001 - whoever wrote the file learns more from its name than a traceback
-                problems.append(f"{one.place}: it can't be used, unforeseen {_named(error)}")
-        return prepared, problems
+                ready.append(self._prepare(one))
+            except EnrichmentRefused as refused:
+                problems.append(str(refused))
+        return ready, problems
 
     def _prepare(self, one: Chosen) -> tuple[str, Enrichment]:
         module = one.step.module
         parameters = one.source.parameters if one.source else one.step.default
-        stamps = [_stamp(path) for path in self._watched((one,))]
-        identity = json.dumps([one.step.name, parameters, stamps], default=str)
+        files = [stamp(path) for path in self._watched((one,))]
+        identity = json.dumps([one.step.name, parameters, files], default=str)
         state = self._prepared.get(identity)
         if state is None:
-            state = module.prepare(one.config, self._resources)
+            state = prepared(one, self._resources)
         identifier = getattr(module, "IDENTIFIER", one.step.name)
         ask: Callable[..., Any] | None = getattr(module, "ask", None)
         return identity, Enrichment(one.step.name, identifier, _uri(one), state, module.enrich, ask)
@@ -279,25 +287,9 @@ class Enrichments:
         return [path_of(asset, self._resources) for one in chosen for asset in one.assets]
 
 
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _uri(one: Chosen) -> str | None:
     """What a bad row names; an enrichment that is part of the protocol is named only where a file configures it."""
     if one.source:
         return one.source.key.uri
     criterion: SchemaCriterion = one.step.module.SCHEMA
     return None if one.step.always else criterion.text.replace("*", "0")
-
-
-def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
-    return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):  # no path may hold a zero byte
-        return None
-    return status.st_size, status.st_mtime_ns

@@ -1,6 +1,7 @@
 """Where the data files of enrichments lie."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +12,9 @@ from enricher.enrichments.parts.parameters import Parameters
 
 #: Folder below the data folder that `evnt enrichments fetch` writes to.
 DOWNLOADS = "enrichments"
+
+#: Size and time of last change; None where there is no such file.
+Stamp = tuple[int, int] | None
 
 _SCHEMES = ("http", "https", "s3", "gs")
 _AUTHORITY = re.compile(r"[A-Za-z0-9.\-_:\[\]@]*")
@@ -69,3 +73,15 @@ def present(wanted: Asset, resources: Resources) -> Path:
         return path
     how = f"run `evnt enrichments fetch` to get it from {wanted.uri}" if is_remote(wanted.uri) else "put it there"
     raise EnrichmentRefused(f"data file {path} is missing: {how}")
+
+
+def stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
+    return {path: stamp(path) for path in paths}
+
+
+def stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # no path may hold a zero byte
+        return None
+    return status.st_size, status.st_mtime_ns
