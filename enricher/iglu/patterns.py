@@ -101,7 +101,7 @@ def _members(name: str) -> str | None:
 
 def _outside(atom: str, following: str) -> tuple[str, str | None]:
     if atom == "$":  # the fast engine's `$` never stands before a last line break
-        return _END, r"\n?$" if following in ("", ")", "|") else None
+        return _END, _FAST_END if following in ("", ")", "|") else None
     if atom in _OUTSIDE:
         return _OUTSIDE[atom]
     if (len(atom) == 1 and atom != "{") or atom in ("[^", "&&"):
@@ -119,6 +119,7 @@ def _outside(atom: str, following: str) -> tuple[str, str | None]:
 
 #: Where Java's `$` stands: at the end, or before a last line end of any kind.
 _END: Final = r"(?=(?:\r\n|[\n\r\x85\u2028\u2029])?\Z)"
+_FAST_END: Final = f"(?:\r\n|[{_LINE_ENDS}])?$"
 _OUTSIDE: Final[dict[str, tuple[str, str | None]]] = {
     ".": (f"[^{_LINE_ENDS}]", f"[^{_LINE_ENDS}]"),
     "(?:": ("(?:", "(?:"),

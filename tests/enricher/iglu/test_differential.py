@@ -57,6 +57,7 @@ HARD: list[Document] = [
     {"pattern": r"(?<x>a)\k<x>"},
     {"pattern": "a$|b"},
     {"not": {"pattern": "^a$"}},
+    {"not": {"pattern": "^[a-z]+$"}},
     {"not": {"format": "date-time"}},
     {"oneOf": [{"format": "uri"}, {"pattern": "^a"}]},
     {"definitions": {"a": {"format": "date-time"}}, "not": {"$ref": "#/definitions/a"}},
