@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jsonschema_rs
 from pydantic import ConfigDict, Field, ValidationError
 
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.parameters import IgluUri, Parameters
 from enricher.enrichments.parts.text import entity
+from enricher.iglu.compiled import issues, verdict
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
 
@@ -114,7 +114,7 @@ def prepare(config: Config, resources: Resources) -> State:
     path = present(assets(config)[0], resources)
     try:
         return compiled(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError, jsonschema_rs.ValidationError) as error:
+    except (ValueError, ValidationError, RecursionError) as error:
         raise EnrichmentRefused(f"{path} is not a file of event specifications: {error}") from error
 
 
@@ -149,7 +149,13 @@ def _compiled(one: Specification) -> Compiled:
 
 
 def _check(constraint: Mapping[str, Any] | None) -> Check | None:
-    return jsonschema_rs.Draft4Validator(dict(constraint)).is_valid if constraint else None
+    """Constraints mean what schemas of events mean. Raises ValueError."""
+    if not constraint:
+        return None
+    document = dict(constraint)
+    if found := issues(document):
+        raise ValueError("; ".join(issue.message for issue in found))
+    return verdict(document)
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

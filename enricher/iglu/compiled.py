@@ -1,6 +1,6 @@
 """Schema documents into CompiledSchema: what is no schema is told, the engines are made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache, partial
 from math import inf, isfinite
@@ -16,7 +16,7 @@ from enricher.iglu.complaint import certain_reports
 from enricher.iglu.contract import InvalidSchema, Report, SchemaIssue
 from enricher.iglu.engine import CompiledSchema
 from enricher.iglu.formats import CHECKS, format_checker
-from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, compact, prepare
+from enricher.iglu.prepare import FORMAT_PREFIX, JsonSchema, compact, exactly, prepare
 from enricher.iglu.reports import TOO_LONG, additional, translate
 from enricher.iglu.rows import rows
 from shared.schema import SchemaKey
@@ -49,6 +49,23 @@ def _compiled(key: SchemaKey, document: JsonSchema, superseded_by: str | None, m
         max_depth,
         valid_is_shallow=_deepest(prepared.record) <= max_depth,
     )
+
+
+def verdict(document: JsonSchema) -> Callable[[Any], bool]:
+    """Whether an instance conforms to a schema that has no issues, for who wants no reports: a no is as cheap as a yes,
+    but where only jsonschema can judge. Levels are not counted."""
+    prepared = prepare(document)
+    engine = _fast_engine(exactly(prepared))
+    record = _Record(prepared.record, prepared.patterns)
+    is_valid = engine.is_valid if engine else lambda instance: not record(instance)
+
+    def conforms(instance: Any) -> bool:
+        try:
+            return is_valid(instance)
+        except (ValueError, OverflowError, RecursionError):  # not JSON (half characters): jsonschema judges
+            return not record(instance)
+
+    return conforms
 
 
 def _nothing(_: Any) -> None:

@@ -57,6 +57,14 @@ def prepare(document: JsonSchema) -> Prepared:
     return Prepared(record, fast, patterns, tuple(_dead_ends(record)))
 
 
+def exactly(prepared: Prepared) -> JsonSchema | None:
+    """A schema with which the fast engine refuses nothing that jsonschema accepts either; None where there is none."""
+    try:
+        return _fast(prepared.record, prepared.patterns, exact=True)
+    except _NoFastEquivalent:
+        return None
+
+
 class _NoFastEquivalent(Exception):
     pass
 

@@ -236,6 +236,33 @@ def test_a_file_of_event_specifications_may_say_more_than_is_read(tmp_path: Path
     assert [context["data"] for context in found["contexts"]] == [{"id": "s", "name": "n"}]
 
 
+@pytest.mark.parametrize(
+    ("constraint", "value", "fits"),
+    [
+        ({"pattern": "^y++es$"}, "yes", True),
+        ({"pattern": r"\p{Alpha}{3}"}, "yes", True),
+        ({"pattern": "(what no engine can read"}, "yes", True),
+        ({"format": "uuid"}, "yes", False),
+        ({"format": "date-time"}, "2024-02-29T00:00:00Z", True),
+        ({"$ref": "https://schemas.example.com/elsewhere"}, "yes", True),
+        ({"enum": ["yes"]}, "half \ud83d", False),
+        ({"enum": ["half \ud83d"]}, "half \ud83d", True),
+    ],
+)
+def test_constraints_of_event_specifications_mean_what_schemas_mean(
+    tmp_path: Path, constraint: Any, value: str, fits: bool
+) -> None:
+    one = {"id": "s", "name": "n", "schemaKey": _A, "constraint": {"properties": {"a": constraint}}}
+    given = {"event": {"unstruct_event": {"schema": _A, "data": {"a": value}}}}
+    assert len(made("event_spec", tmp_path, {"eventSpecs": [one]}, given)["contexts"]) == fits
+
+
+def test_a_constraint_that_is_no_schema_is_refused(tmp_path: Path) -> None:
+    one = {"id": "s", "name": "n", "schemaKey": _A, "constraint": {"type": "nothing"}}
+    with pytest.raises(Failed, match="is not a file of event specifications: "):
+        made("event_spec", tmp_path, {"eventSpecs": [one]}, {"event": {}})
+
+
 @pytest.mark.parametrize("declared", ["const process = (e) =>", "let process = function (e)", "function process(e)"])
 def test_scripts_may_declare_process_in_any_way(declared: str, tmp_path: Path) -> None:
     found = made("javascript_script", tmp_path, {"script_plain": declared + " { e.setApp_id('set') }"}, {"event": {}})

@@ -164,7 +164,8 @@ SCRIPT = configuration("python_script", {"module": "data/script.py"}, vendor="io
 @pytest.mark.parametrize(
     ("document", "data", "said"),
     [
-        (SPECIFICATIONS, "[" * 10_000, "one.yml: it can't be used, unforeseen RecursionError: "),
+        (SPECIFICATIONS, "[" * 10_000, "one.yml: .*specs.json is not a file of event specifications: "),
+        (SCRIPT, "def __getattr__(name): raise OverflowError", "one.yml: it can't be used, unforeseen OverflowError: "),
         (SCRIPT, "raise GeneratorExit", "one.yml: .*script.py can't be loaded: GeneratorExit: "),
         ({**SPECIFICATIONS, "data": {**SPECIFICATIONS["data"], "parameters": {"database": "a\0"}}}, "", "is missing"),
         ({**SPECIFICATIONS, "data": {**SPECIFICATIONS["data"], "parameters": {"database": "//["}}}, "", "Invalid IPv6"),
