@@ -17,7 +17,7 @@ from cli.screen import screen
 from enricher.enrichments import ORDER, Step
 from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
 from enricher.enrichments.loading import Chosen, Configuration, choose, configurations, prepared
-from enricher.enrichments.parts.files import DOWNLOADS, is_remote, path_of
+from enricher.enrichments.parts.files import DOWNLOADS, is_remote, path_of, shown
 from enricher.settings import EnricherSettings
 from shared.process import Misconfigured
 from shared.settings import load
@@ -120,7 +120,7 @@ def _unprepared(chosen: list[Chosen], resources: Resources) -> list[str]:
 
 
 def _remedy(asset: Asset) -> str:
-    return f"`evnt enrichments fetch` gets it from {asset.uri}" if is_remote(asset.uri) else "put it there"
+    return f"`evnt enrichments fetch` gets it from {shown(asset.uri)}" if is_remote(asset.uri) else "put it there"
 
 
 @app.command()
@@ -141,8 +141,8 @@ def fetch(
         try:
             size = asyncio.run(download(asset.uri, path))
         except Refused as refused:
-            raise Misconfigured(f"{asset.uri}: {refused}") from refused
-        sys.stdout.write(f"{path}: {size} bytes from {asset.uri}\n")
+            raise Misconfigured(f"{shown(asset.uri)}: {refused}") from refused
+        sys.stdout.write(f"{path}: {size} bytes from {shown(asset.uri)}\n")
 
 
 def _wanted(names: list[str], url: str, resources: Resources) -> Iterator[Asset]:

@@ -17,6 +17,7 @@ DOWNLOADS = "enrichments"
 Stamp = tuple[int, int] | None
 
 _SCHEMES = ("http", "https", "s3", "gs")
+_LOGIN = re.compile(r"//[^/]*@")
 _AUTHORITY = re.compile(r"[A-Za-z0-9.\-_:\[\]@]*")
 
 
@@ -54,8 +55,13 @@ def checked_uri(uri: str) -> str:
     """Raises ValueError for what is neither a path nor a URI."""
     parts = urlsplit(uri)
     if not _AUTHORITY.fullmatch(parts.netloc):
-        raise ValueError(f"not a valid URI: {uri}")
+        raise ValueError(f"not a valid URI: {shown(uri)}")
     return uri
+
+
+def shown(uri: str) -> str:
+    """Without user and password, which are nothing for a log."""
+    return _LOGIN.sub("//", uri, 1)
 
 
 def path_of(wanted: Asset, resources: Resources) -> Path:
@@ -71,7 +77,9 @@ def present(wanted: Asset, resources: Resources) -> Path:
     path = path_of(wanted, resources)
     if path.is_file():
         return path
-    how = f"run `evnt enrichments fetch` to get it from {wanted.uri}" if is_remote(wanted.uri) else "put it there"
+    how = (
+        f"run `evnt enrichments fetch` to get it from {shown(wanted.uri)}" if is_remote(wanted.uri) else "put it there"
+    )
     raise EnrichmentRefused(f"data file {path} is missing: {how}")
 
 

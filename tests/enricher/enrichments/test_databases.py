@@ -9,6 +9,7 @@ import pytest
 import yaml
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
+from pydantic import ValidationError
 
 from enricher.enrichments import ip_lookups, referer_parser
 from enricher.enrichments.contract import Draft, EnrichmentRefused, Patch, Resources
@@ -156,6 +157,17 @@ def test_a_missing_database_says_how_to_get_it(tmp_path: Path) -> None:
     remote = ip_lookups.Config.model_validate({"geo": {"database": "c.mmdb", "uri": "https://files.example/maxmind"}})
     with pytest.raises(EnrichmentRefused, match=r"run `evnt enrichments fetch` .*files\.example/maxmind/c\.mmdb"):
         ip_lookups.prepare(remote, Resources(tmp_path, tmp_path))
+
+
+@pytest.mark.parametrize("login", ["ann:hunter2", "ann:h%nter2", "hunter2", "ann:hun@ter2"])
+def test_where_a_file_is_missing_its_address_is_told_without_the_login(tmp_path: Path, login: str) -> None:
+    chosen = {"geo": {"database": "c.mmdb", "uri": f"https://{login}@files.example/maxmind"}}
+    with pytest.raises((EnrichmentRefused, ValidationError)) as refused:
+        ip_lookups.prepare(ip_lookups.Config.model_validate(chosen), Resources(tmp_path, tmp_path))
+    error = refused.value
+    said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    assert "https://files.example/maxmind" in said
+    assert "ter2" not in said
 
 
 @pytest.mark.parametrize(
