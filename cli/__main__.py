@@ -1,68 +1,17 @@
-"""The command `evnt`: looks at a pipeline and tends it, from outside."""
+"""The command `evnt`. Loading its commands takes a second, in which Ctrl-C ends it without a traceback."""
 
-import sys
-
-import typer
-
-from cli import bad_rows, configuration, db, dead, enrichments, queue, schema, scripts
-from cli.load import load
-from cli.ready import ready
-from shared import telemetry
-from shared.compiled import refusal
-from shared.process import EXIT_MISCONFIGURED, Misconfigured
-from shared.settings import LoggingSettings, SettingsError
-from shared.stream.contract import StreamUnavailable
-from shared.version import VERSION
-
-#: Exit code when a broker or database can't be reached (sysexits EX_UNAVAILABLE).
-EXIT_UNAVAILABLE = 69
-
-app = typer.Typer(
-    name="evnt",
-    help="Look at an evnt pipeline and tend it. The processes themselves start with `make run`, `honcho start`, "
-    "or `python -m collector`.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(bad_rows.app, name="bad-rows")
-app.add_typer(dead.app, name="dead")
-app.add_typer(configuration.app, name="settings")
-app.add_typer(schema.app, name="schema")
-app.add_typer(queue.app, name="queue")
-app.add_typer(db.app, name="db")
-app.add_typer(enrichments.app, name="enrichments")
-app.add_typer(scripts.app, name="scripts")
-app.command()(load)
-app.command()(ready)
-
-
-@app.command()
-def version() -> None:
-    """Print the version of evnt."""
-    sys.stdout.write(VERSION + "\n")
+import signal
 
 
 def main() -> None:
-    """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 78 on a
-    configuration that can't be used or a source that changed since it was compiled."""
-    if reason := refusal():
-        _leave(reason, EXIT_MISCONFIGURED)
-    telemetry.configure(LoggingSettings(level="warning"), "evnt", libraries="critical")
-    try:
-        app()
-    except SettingsError as error:
-        _leave("\n".join(f"configuration: {problem}" for problem in error.problems), EXIT_MISCONFIGURED)
-    except Misconfigured as error:
-        _leave(str(error), EXIT_MISCONFIGURED)
-    except StreamUnavailable as error:
-        _leave(f"the stream can't be reached: {error}", EXIT_UNAVAILABLE)
+    """What `cli.commands.run` does."""
+    patient = signal.getsignal(signal.SIGINT)  # ignored in a shell's background
+    if patient is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from cli.commands import run
 
-
-def _leave(message: str, code: int) -> None:
-    sys.stderr.write(message + "\n")
-    raise SystemExit(code)
+    signal.signal(signal.SIGINT, patient)
+    run()
 
 
 if __name__ == "__main__":

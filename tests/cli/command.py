@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
+from typing import IO
 
 from typer.testing import CliRunner, Result
 
-from cli.__main__ import app
+from cli.commands import app
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -16,14 +18,16 @@ def environment(**variables: str) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables}
 
 
-def evnt(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def evnt(
+    folder: Path, *arguments: str, stdout: int | IO[str] = PIPE, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Run it as a process in a folder and wait for its end."""
     line = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
-        line, env=environment(**variables), cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        line, env=environment(**variables), cwd=folder, stdout=stdout, stderr=PIPE, text=True, check=False, timeout=60
     )
 
 
 def invoke(*arguments: str, **variables: str) -> Result:
-    """Run it here: the second that a process takes to start is saved, what `main` adds is not tested."""
+    """Run it here: the second that a process takes to start is saved, what `run` adds is not tested."""
     return CliRunner().invoke(app, arguments, env=variables)

@@ -2,15 +2,20 @@
 
 import ast
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from cli.reference import kind
 from shared.version import VERSION
-from tests.cli.command import evnt, invoke
+from tests.cli.command import environment, evnt, invoke
 
 
 def test_settings_in_force_are_printed_without_secrets(tmp_path: Path) -> None:
@@ -45,6 +50,33 @@ def test_a_broker_that_is_away_is_named_with_its_address(tmp_path: Path) -> None
     done = evnt(tmp_path, "bad-rows", "list", **broker)
     assert done.returncode == 69
     assert "can't connect to 127.0.0.1:1: " in done.stderr
+
+
+@pytest.mark.parametrize("line", [("version",), ("settings", "--indent", "16"), ("schema", "list"), ("--help",)])
+def test_a_full_disk_behind_the_output_is_told_and_exits_74(tmp_path: Path, line: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = evnt(tmp_path, *line, stdout=full)
+    assert (done.returncode, done.stderr) == (74, "the output can't be written: No space left on device\n")
+
+
+def test_a_reader_that_went_away_is_no_traceback(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = evnt(tmp_path, "version", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli", "version"], env=environment(), cwd=tmp_path, stdout=PIPE, stderr=PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"loading\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (-signal.SIGINT, b"")
 
 
 def test_help_reads_well() -> None:

@@ -60,6 +60,7 @@ PEERS = {
 
 #: Files that may import inside a function → why.
 LAZY = {
+    "cli/__main__.py": "Ctrl-C ends it quietly until everything is loaded",
     "shared/stream/__init__.py": "one transport is chosen, the other one's library need not load",
 }
 

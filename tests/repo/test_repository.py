@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cli.__main__ import app
+from cli.commands import app
 from cli.configuration import PipelineSettings
 from scripts.generate import stale
 from shared.settings import SECTIONS, load

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.__main__ import app
+from cli.commands import app
 from tests.clickhouse import PASSWORD, Server
 from tests.ports import free_port
 from tests.vectors import ROOT
