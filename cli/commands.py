@@ -53,8 +53,9 @@ def version() -> None:
 
 
 def run() -> None:
-    """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 74 when the
-    output can't be written, 78 on a configuration that can't be used or a source that changed since it was compiled."""
+    """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 74 when
+    the output can't be written, 78 on a configuration that can't be used or a source that changed since it was
+    compiled."""
     try:
         try:
             _run()

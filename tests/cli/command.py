@@ -18,13 +18,18 @@ def environment(**variables: str) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables}
 
 
-def evnt(
-    folder: Path, *arguments: str, stdout: int | IO[str] = PIPE, **variables: str
-) -> "subprocess.CompletedProcess[str]":
+def evnt(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run it as a process in a folder and wait for its end."""
+    return evnt_to(PIPE, folder, *arguments, **variables)
+
+
+def evnt_to(
+    output: int | IO[str], folder: Path, *arguments: str, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """The same, with somewhere else for what it says."""
     line = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
-        line, env=environment(**variables), cwd=folder, stdout=stdout, stderr=PIPE, text=True, check=False, timeout=60
+        line, env=environment(**variables), cwd=folder, stdout=output, stderr=PIPE, text=True, check=False, timeout=60
     )
 
 

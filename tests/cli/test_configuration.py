@@ -15,7 +15,7 @@ import pytest
 
 from cli.reference import kind
 from shared.version import VERSION
-from tests.cli.command import environment, evnt, invoke
+from tests.cli.command import environment, evnt, evnt_to, invoke
 
 
 def test_settings_in_force_are_printed_without_secrets(tmp_path: Path) -> None:
@@ -55,14 +55,14 @@ def test_a_broker_that_is_away_is_named_with_its_address(tmp_path: Path) -> None
 @pytest.mark.parametrize("line", [("version",), ("settings", "--indent", "16"), ("schema", "list"), ("--help",)])
 def test_a_full_disk_behind_the_output_is_told_and_exits_74(tmp_path: Path, line: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = evnt(tmp_path, *line, stdout=full)
+        done = evnt_to(full, tmp_path, *line)
     assert (done.returncode, done.stderr) == (74, "the output can't be written: No space left on device\n")
 
 
 def test_a_reader_that_went_away_is_no_traceback(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = evnt(tmp_path, "version", stdout=writer)
+    done = evnt_to(writer, tmp_path, "version")
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
 
