@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+#: Bytes that are forwarded at once.
+_PORTION = 65536
+
 
 class Line:
     """Forwards connections to a target, until told otherwise."""
@@ -15,6 +18,7 @@ class Line:
         self._flowing = _flow()
         self._silent: list[asyncio.Event] = []
         self._refusing = False
+        self._pause_s = 0.0
         self.port = 0
         self.accepted = 0
 
@@ -29,6 +33,10 @@ class Line:
         self._flowing.clear()
         self._silent.append(self._flowing)
         self._flowing = _flow()
+
+    def slow(self, bytes_per_s: int) -> None:
+        """Let no more than this through, each way, as a thin or busy line does."""
+        self._pause_s = _PORTION / bytes_per_s
 
     def mend(self) -> None:
         """Let everything through again."""
@@ -61,8 +69,9 @@ class Line:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event) -> None:
         with suppress(OSError):
-            while data := await reader.read(65536):
+            while data := await reader.read(_PORTION):
                 await flowing.wait()
+                await asyncio.sleep(self._pause_s * len(data) / _PORTION)
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -50,7 +50,7 @@ def broker_errors(what: str) -> Iterator[None]:
             raise
         raise StreamUnavailable(f"RabbitMQ: {what}: the connection was closed") from None
     except (AMQPError, OSError, RuntimeError) as error:  # it calls a connection that has just closed a RuntimeError
-        raise StreamUnavailable(f"RabbitMQ: {what}: {error or type(error).__name__}") from error
+        raise StreamUnavailable(f"RabbitMQ: {what}: {str(error) or type(error).__name__}") from error
     except Exception as error:
         if type(error) is not Exception:
             raise

@@ -9,7 +9,9 @@ from typing import Final
 
 from aiormq import Channel
 from aiormq.abc import AbstractConnection, DeliveredMessage
+from aiormq.exceptions import ChannelAccessRefused
 
+from shared.process import Misconfigured
 from shared.settings import IngestSettings
 from shared.stream.contract import Delivery, Message, QueueName, StreamError, StreamUnavailable
 from shared.stream.rabbitmq_line import GOODBYE_S, Line, broker_errors, open_channel
@@ -32,10 +34,12 @@ CONSUMER: Final = "evnt"
 class Lease:
     """What one channel lent us. It ends with the channel: then the broker lends all of it again.
 
-    held: delivery tags not yet acked, in order of delivery. waiting: those that nobody has received yet.
+    held: delivery tags not yet acked, in order of delivery. waiting: those that nobody has received yet. arrived: how
+    many there have been.
     """
 
     channel: Channel
+    arrived: int = 0
     held: dict[int, None] = field(default_factory=dict)
     waiting: deque[DeliveredMessage] = field(default_factory=deque)
 
@@ -159,12 +163,17 @@ class RabbitmqSubscriber:
 
         channel.on_consumer_cancel_callbacks.add(lambda _: self._line.drop("the broker cancelled the consumer"))
         self._lease = lease
-        await channel.basic_consume(self._queue, arrive, consumer_tag=CONSUMER)
+        try:
+            await channel.basic_consume(self._queue, arrive, consumer_tag=CONSUMER)
+        except ChannelAccessRefused as error:
+            user = self._settings.rabbitmq.username
+            raise Misconfigured(f"RabbitMQ does not let user {user!r} consume: {error}. Grant that right") from error
         return channel
 
     def _arrive(self, lease: Lease, delivered: DeliveredMessage) -> None:
         lease.held[tag(delivered)] = None
         lease.waiting.append(delivered)
+        lease.arrived += 1
         self._arrived.set()
 
     def _current(self, deliveries: Iterable[Delivery]) -> tuple[Lease | None, list[int]]:
@@ -193,14 +202,31 @@ class RabbitmqSubscriber:
                 continue
             try:
                 with broker_errors("watch"):
-                    counted = await lease.channel.queue_declare(self._queue, passive=True, timeout=self._watch_s)
+                    messages, consumers = await self._counted(lease)
             except StreamUnavailable as error:
                 self._line.drop(f"the broker does not answer: {error}")
                 continue
-            hungry = not lease.held and bool(counted.message_count)
-            if not counted.consumer_count or (hungry and starving):
+            hungry = not lease.held and bool(messages)
+            if not consumers or (hungry and starving):
                 self._line.drop("the broker lends nothing, though messages wait")
             starving = hungry
+
+    async def _counted(self, lease: Lease) -> tuple[int | None, int | None]:
+        """Messages and consumers of the queue. Raises TimeoutError when a broker says nothing for so long.
+
+        Its answer comes behind what it lends: on a slow line a window of large messages takes longer than that.
+        """
+        asked = asyncio.ensure_future(lease.channel.queue_declare(self._queue, passive=True))
+        arrived = -1
+        try:
+            while arrived != lease.arrived:
+                arrived = lease.arrived
+                if (await asyncio.wait({asked}, timeout=self._watch_s))[0]:
+                    counted = asked.result()
+                    return counted.message_count, counted.consumer_count
+        finally:
+            asked.cancel()
+        raise TimeoutError("nothing comes")
 
 
 def acknowledgements(held: dict[int, None], numbers: Iterable[int]) -> tuple[int | None, list[int]]:

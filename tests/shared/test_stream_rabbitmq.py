@@ -75,6 +75,11 @@ def test_what_the_library_raises_for_a_line_that_broke_is_an_outage(error: Excep
         raise error
 
 
+def test_an_outage_without_words_is_told_by_its_name() -> None:
+    with pytest.raises(StreamUnavailable, match="publish: TimeoutError"), broker_errors("publish"):
+        raise TimeoutError
+
+
 def test_a_bug_is_none() -> None:
     with pytest.raises(KeyError), broker_errors("publish"):
         raise KeyError
@@ -89,6 +94,23 @@ async def test_a_consumer_notices_a_silent_line(lined: SharedSettings, line: Lin
             await publisher.publish("raw", some(1))
         assert ids(await take(subscriber, 1)) == ["id-0"]
         assert line.accepted >= 2
+    finally:
+        await subscriber.close()
+
+
+async def test_a_line_is_not_given_up_while_messages_come(
+    lined: SharedSettings, line: Line, rabbitmq: RabbitmqSettings
+) -> None:
+    """On a slow one the broker's answer waits behind them; giving it up had it send all of them again, for ever."""
+    async with open_publisher(quick(rabbitmq)) as publisher:
+        await publisher.publish("raw", some(12, size=1_000_000))
+    subscriber = RabbitmqSubscriber(lined.ingest, "raw", 12, watch_s=0.5)
+    line.slow(4_000_000)
+    try:
+        await subscriber.start()
+        taken = await take(subscriber, 12)
+        assert [delivery.redelivered for delivery in taken] == [False] * 12
+        assert line.accepted == 1
     finally:
         await subscriber.close()
 
@@ -165,6 +187,9 @@ async def test_a_user_that_may_only_publish_can(rabbitmq: RabbitmqSettings, brok
     async with open_subscriber(quick(rabbitmq), "raw", 10) as subscriber, open_publisher(limited) as publisher:
         await publisher.publish("raw", some(1))
         assert ids(await take(subscriber, 1)) == ["id-0"]
+    with pytest.raises(Misconfigured, match=f"does not let user '{PUBLISH_ONLY}' consume: .*queue 'raw'"):
+        async with open_subscriber(limited, "raw", 10):
+            pass
 
 
 async def test_messages_of_other_programs_can_be_read(rabbitmq: RabbitmqSettings) -> None:
