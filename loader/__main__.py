@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from loader.batch import Batcher
 from loader.columns import Documents, TableColumns
 from loader.documents import open_documents
-from loader.liveness import Liveness
+from loader.liveness import Liveness, touch
 from loader.loading import BadRowLoading, EventLoading, Loading
 from loader.memory import Lookback
 from loader.metrics import LoaderMetrics
@@ -149,8 +150,7 @@ async def run_lanes(
     settings: LoaderSettings, lanes: Mapping[TableName, Lane], liveness: Liveness, stopping: asyncio.Event
 ) -> None:
     """Run all lanes; when one fails, the others stop as well. Raises what it failed with."""
-    default = settings.data_dir / f"loader-{process_number()}.alive"
-    keeping = asyncio.create_task(liveness.keep(settings.loader.liveness_file or default))
+    keeping = asyncio.create_task(liveness.keep(liveness_file(settings)))
     try:
         async with asyncio.TaskGroup() as tasks:
             for lane in lanes.values():
@@ -163,6 +163,19 @@ async def run_lanes(
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+
+
+def liveness_file(settings: LoaderSettings) -> Path:
+    """Where it can be touched. Raises Misconfigured for a named one that can't; without the default a loader does."""
+    named = settings.loader.liveness_file
+    file = named or settings.data_dir / f"loader-{process_number()}.alive"
+    try:
+        touch(file)
+    except OSError as error:
+        if named:
+            raise Misconfigured(f"loader.liveness_file: {file} can't be written: {error.strerror}") from error
+        logger("loader").warning("liveness.unwritable", file=str(file), reason=error.strerror)
+    return file
 
 
 def first(group: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 #: Between two touches, seconds.
@@ -28,17 +29,25 @@ class Liveness:
         silent = [lane for lane, seen in self._seen.items() if now - seen > SILENT_S]
         return f"nothing moves in: {', '.join(silent)}" if silent else None
 
-    async def keep(self, file: Path) -> None:
-        """Touch the file for as long as no lane hangs; runs until cancelled, then removes it."""
-        file.parent.mkdir(parents=True, exist_ok=True)
+    async def keep(self, file: Path, every_s: float = TOUCH_S) -> None:
+        """Touch the file for as long as no lane hangs; runs until cancelled, then removes it. What the system does not
+        let do, such as on a full disk, is tried again the next time."""
         try:
             while True:
                 if self.trouble() is None:
-                    await asyncio.to_thread(file.touch)
-                await asyncio.sleep(TOUCH_S)
+                    with suppress(OSError):
+                        await asyncio.to_thread(touch, file)
+                await asyncio.sleep(every_s)
         finally:
             _remove(file)
 
 
+def touch(file: Path) -> None:
+    """Raises OSError where that can't be done."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+
+
 def _remove(file: Path) -> None:
-    file.unlink(missing_ok=True)
+    with suppress(OSError):
+        file.unlink(missing_ok=True)

@@ -5,8 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from loader import liveness
+from loader.__main__ import liveness_file
 from loader.liveness import Liveness
+from loader.settings import LoaderSection, LoaderSettings
+from shared.process import Misconfigured
 
 
 class Clock:
@@ -45,8 +50,29 @@ async def test_the_file_is_not_touched_while_a_lane_hangs(tmp_path: Path) -> Non
         assert not await there(0.2)
 
 
+async def test_the_file_comes_when_its_folder_can_be_had(tmp_path: Path) -> None:
+    folder = tmp_path / "taken"
+    folder.write_text("no folder")
+    async with kept(Liveness(Clock()), folder / "loader.alive", 0.01) as there:
+        assert not await there(0.2)
+        folder.unlink()
+        assert await there(5)
+
+
+def test_a_named_file_that_cannot_be_written_is_refused_and_the_default_done_without(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("no folder")
+    default = LoaderSettings(data_dir=taken)
+    assert liveness_file(default) == taken / "loader-1.alive"
+    named = LoaderSettings(loader=LoaderSection(liveness_file=taken / "alive"))
+    with pytest.raises(Misconfigured, match=r"^loader\.liveness_file: .*alive can't be written: "):
+        liveness_file(named)
+
+
 @asynccontextmanager
-async def kept(watch: Liveness, file: Path) -> AsyncIterator[Callable[[float], Awaitable[bool]]]:
+async def kept(
+    watch: Liveness, file: Path, every_s: float = liveness.TOUCH_S
+) -> AsyncIterator[Callable[[float], Awaitable[bool]]]:
     """Keeps the file; gives a question: does it appear within so many seconds?"""
 
     async def there(seconds: float) -> bool:
@@ -56,7 +82,7 @@ async def kept(watch: Liveness, file: Path) -> AsyncIterator[Callable[[float], A
             await asyncio.sleep(0.01)
         return False
 
-    task = asyncio.create_task(watch.keep(file))
+    task = asyncio.create_task(watch.keep(file, every_s))
     try:
         yield there
     finally:
