@@ -49,6 +49,8 @@ SECTIONS: dict[str, str] = {
 RESERVED = ("CONFIG", "VECTORS", "TRAFFIC")
 RESERVED_PREFIX = "TEST_"
 
+_LARGEST = 2**63 - 1
+
 
 class SettingsError(Exception):
     """The configuration can't be used; `problems` says per key what was expected. The process must not start."""
@@ -72,9 +74,17 @@ class Section(BaseModel):
             raise ValueError("expected a path")
         return value
 
+    @field_validator("*")
+    @classmethod
+    def _countable(cls, value: object) -> object:
+        """Neither AMQP nor SQLite knows larger numbers, and no timer waits for infinity."""
+        if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+            raise ValueError(f"expected a number of at most {_LARGEST}")
+        return value
+
 
 class RabbitmqSettings(Section):
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """Host name of the broker."""
     port: int = Field(default=5672, ge=1, le=65535)
     """AMQP port of the broker."""
@@ -88,7 +98,7 @@ class RabbitmqSettings(Section):
     """Speak TLS to the broker; its certificate is verified."""
     tls_ca_file: Path | None = None
     """Certificates of the authorities that may have signed the broker's (PEM); unset: those of the system."""
-    heartbeat_seconds: int = Field(default=10, ge=1)
+    heartbeat_seconds: int = Field(default=10, ge=1, le=65535)
     """After about three times this silence a connection counts as dead and is made anew."""
     connect_timeout_ms: int = Field(default=10_000, ge=1)
     """Longest wait for one attempt to connect."""

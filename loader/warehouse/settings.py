@@ -13,7 +13,7 @@ class ConnectionSettings(Section):
     """Protocol of the ClickHouse HTTP interface."""
     tls_ca_file: Path | None = None
     """Certificates of the authorities that may have signed the server's, with `https` (PEM); unset: the system's."""
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """Host name of the ClickHouse server."""
     port: int = Field(default=8123, ge=1, le=65535)
     """Port of the HTTP interface; the embedded server listens here."""

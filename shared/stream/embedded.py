@@ -96,7 +96,7 @@ def _ensure(folder: Path) -> Path:
             sweep(folder)
             version = store.create(file)
     except (OSError, sqlite3.DatabaseError) as error:
-        raise Misconfigured(f"{file}: can't be used as an embedded stream: {error}") from error
+        raise Misconfigured(f"{file}: can't be used as an embedded stream (in data_dir): {error}") from error
     if version != store.VERSION:
         raise Misconfigured(f"{file}: has layout {version}, this version of evnt reads {store.VERSION}")
     return file

@@ -16,6 +16,8 @@ class Thing(Section):
     """Key."""
     names: tuple[str, ...] = ()
     """Names."""
+    rate: float = 1.0
+    """Rate."""
 
 
 class Special(Section):
@@ -158,6 +160,16 @@ def test_unknown_variables_are_refused_by_their_own_name(tmp_path: Path) -> None
         ("", {"EVNT_COLLECTOR__NAMES": "[a, 5]"}, ("collector.names.1: ", "found 5", "in EVNT_COLLECTOR__NAMES)")),
         ("collector: 5", {}, ("collector: expected options of its own below it, found 5",)),
         ("", {"EVNT_DATA_DIR": ""}, ("data_dir: expected a path, found ''", "EVNT_DATA_DIR")),
+        ("", {"EVNT_INGEST__RABBITMQ__HOST": ""}, ("ingest.rabbitmq.host: ", "at least 1 character")),
+        ("", {"EVNT_INGEST__RABBITMQ__HEARTBEAT_SECONDS": "65536"}, ("heartbeat_seconds: ", "equal to 65535")),
+        (
+            "",
+            {"EVNT_INGEST__LIMITS__QUEUE_MAX_BYTES": "9" * 20},
+            ("queue_max_bytes: ", f"at most {2**63 - 1}, found '999"),
+        ),
+        ("", {"EVNT_INGEST__LIMITS__DELIVERY_LIMIT": "9" * 20}, ("ingest.limits.delivery_limit: ", "at most")),
+        ("", {"EVNT_COLLECTOR__RATE": "1e999"}, ("collector.rate: ", "at most")),
+        ("", {"EVNT_COLLECTOR__RATE": "nan"}, ("collector.rate: ", "at most")),
         ("collector: {port: 1}\nlogging:\ncollector:", {}, ("pipeline.yml: ", "'collector' is there twice", "line 3")),
         ("[1]", {}, ("pipeline.yml: expected sections",)),
         ("a: [", {}, ("pipeline.yml: is not YAML",)),
