@@ -8,7 +8,7 @@ from typing import Any
 
 from shared import badrow
 from shared.badrow import Processor
-from shared.event import FIELDS, Kind
+from shared.event import FIELDS, INDEX, Kind
 from shared.schema import InvalidIgluUri, SchemaKey
 from shared.stream.contract import Message
 from shared.version import VERSION
@@ -140,17 +140,38 @@ def _values(value: Any, name: str) -> Iterator[str]:
 
 def _app_id(payload: Any) -> str:
     """The application, as far as the row's original tells: the event's, else that of the request."""
+    if isinstance(payload, str):
+        return _app_id_of_line(payload)
     if not isinstance(payload, dict):
         return ""
     if found := next(_values(payload, "app_id"), ""):
         return found
     raw = payload.get("raw") or payload
-    pairs = (raw.get("parameters") or raw.get("querystring")) if isinstance(raw, dict) else []
+    return (_app_id_of_pairs(raw) or _app_id_of_body(raw.get("body"))) if isinstance(raw, dict) else ""
+
+
+def _app_id_of_line(line: str) -> str:
+    cells = line.split("\t")
+    return cells[INDEX["app_id"]] if len(cells) == len(FIELDS) else ""
+
+
+def _app_id_of_pairs(raw: Mapping[str, Any]) -> str:
+    pairs = raw.get("parameters") or raw.get("querystring")
     if not isinstance(pairs, list):
         return ""
     return next(
         (str(pair.get("value") or "") for pair in pairs if isinstance(pair, dict) and pair.get("name") == "aid"), ""
     )
+
+
+def _app_id_of_body(body: Any) -> str:
+    """That of the first event which states one; what holds none is not read."""
+    if not isinstance(body, str) or '"aid"' not in body:
+        return ""
+    try:
+        return next(_values(json.loads(body), "aid"), "")
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _original(payload: Any) -> str:

@@ -117,13 +117,22 @@ def errors(cells: Sequence[bytes]) -> list[dict[str, Any]]:
     """Every typed cell of one line that can't be stored, as the errors of a RowDecodingError, in column order."""
     empty = {place: f"Field {FIELDS[place].name} cannot be empty" for place in _REQUIRED if not cells[place]}
     wrong = {
-        place: f"Cannot parse key {FIELDS[place].name} into {typed.called}"
+        place: f"Cannot parse key {FIELDS[place].name} into {typed.called}{_limit(typed.called, cells[place])}"
         for typed in _TYPED
         for place in typed.places
         if cells[place] and not typed.accepts([cells[place]])
     }
     found = sorted((empty | wrong).items())
     return [invalid_value(FIELDS[place].name, cells[place], message) for place, message in found]
+
+
+def _limit(called: str, cell: bytes) -> str:
+    """What only the store can't hold is a time or number to everybody else: then that is the reason."""
+    if called == "datetime" and cell[:4].isdigit() and are_timestamps([b"2000" + cell[4:]]):
+        return ": outside of 1900 to 2299, which is what tables hold"
+    if called == "double" and _NUMBER.fullmatch(cell):
+        return f": more than {_INTEGER_DIGITS} digits before the point, which is what tables hold"
+    return ""
 
 
 def invalid_value(key: str, value: bytes, message: str) -> dict[str, Any]:

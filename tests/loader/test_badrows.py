@@ -114,6 +114,28 @@ def test_the_application_of_a_request_is_its_parameter() -> None:
     assert json.loads(row["raw"]) == payload
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        FULL.decode().replace(FULL.decode().split("\t")[0], "shop", 1),
+        {
+            "querystring": [{"name": "cv", "value": "1"}],
+            "body": '{"data": [{"e": "pv"}, {"aid": "shop"}, {"aid": "x"}]}',
+        },
+        {"querystring": [], "body": '{"data": [{"aid": 7}, {"aid": "shop"}]}'},
+    ],
+)
+def test_the_application_is_found_in_a_line_and_in_a_body(payload: object) -> None:
+    assert as_row(bad_row("loader_parsing_error", badrows.PROCESSOR, {}, payload))["app_id"] == "shop"
+
+
+@pytest.mark.parametrize(
+    "payload", ["shop\tweb", {"body": '{"aid": "shop"'}, {"body": '["aid"]'}, {"body": "[" * 100_000 + '"aid"'}]
+)
+def test_an_application_that_cannot_be_found_is_empty(payload: object) -> None:
+    assert as_row(bad_row("loader_parsing_error", badrows.PROCESSOR, {}, payload))["app_id"] == ""
+
+
 def test_a_payload_that_is_text_stays_as_it_is() -> None:
     row = as_row(bad_row("generic_error", ENRICHER, {"errors": ["boom\n\tat line 1"]}, "CwBkAAAA"))
     assert row["raw"] == "CwBkAAAA"

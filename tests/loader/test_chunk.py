@@ -152,6 +152,10 @@ def invalid(key: str, value: str, message: str) -> dict[str, Any]:
     }
 
 
+LARGER = "more than 58 digits before the point, which is what tables hold"
+OUTSIDE = "outside of 1900 to 2299, which is what tables hold"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "word"),
     [
@@ -164,11 +168,14 @@ def invalid(key: str, value: str, message: str) -> dict[str, Any]:
         ("geo_latitude", "north", "double"),
         ("tr_total", "1,5", "double"),
         ("tr_total", "NaN", "double"),
-        ("se_value", "1E+58", "double"),
-        ("se_value", "-" + "9" * 59, "double"),
+        ("se_value", "1E+58", f"double: {LARGER}"),
+        ("se_value", "-" + "9" * 59, f"double: {LARGER}"),
         ("derived_tstamp", "2026-02-30 00:00:00.000", "datetime"),
         ("derived_tstamp", "2026-01-01T00:00:00.000", "datetime"),
-        ("derived_tstamp", "1899-12-31 23:59:59.999", "datetime"),
+        ("derived_tstamp", "1899-12-31 23:59:59.999", f"datetime: {OUTSIDE}"),
+        ("true_tstamp", "2300-02-28 00:00:00.000", f"datetime: {OUTSIDE}"),
+        ("dvce_created_tstamp", "9999-12-31 23:59:59.999", f"datetime: {OUTSIDE}"),
+        ("dvce_created_tstamp", "9999-12-32 23:59:59.999", "datetime"),
         ("dvce_sent_tstamp", "2026-01-01 25:00:00.000", "datetime"),
     ],
 )
