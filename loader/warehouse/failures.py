@@ -114,7 +114,7 @@ def of_insert(text: str) -> Exception:
     if code == _NO_COLUMN or _UNKNOWN_FIELD.search(text):
         return ColumnMissing(text)
     if code in _ROWS:
-        return _hint(text) or RowsRefused(text, _row(text))
+        return _hint(text) or RowsRefused(_brief(text), _row(text))
     return of_statement(text) if code in _OPERATOR else _outage(text)
 
 
@@ -147,7 +147,14 @@ def _row(text: str) -> int | None:
     return int(found[-1]) - 1 if found else None
 
 
+def _brief(text: str) -> str:
+    """What the server says, and of which column, without the page behind it that lays out every one before that."""
+    said, _, page = text.strip().partition("\n")
+    columns = _COLUMN.findall(page)
+    return f"{said.rstrip(': ')}: column {columns[-1]}" if columns else text
+
+
 def _hint(text: str) -> HintRefused | None:
     """The server names the path, and lists the columns of the row up to the one it could not read."""
     path, columns = _PATH.search(text), _COLUMN.findall(text.partition("ERROR")[0])
-    return HintRefused(text, columns[-1], path["path"]) if path and columns else None
+    return HintRefused(_brief(text), columns[-1], path["path"]) if path and columns else None

@@ -77,6 +77,20 @@ def test_a_view_that_fails_stops_the_loader_since_its_rows_are_stored() -> None:
     assert type(failures.of_insert(quoted)) is RowsRefused
 
 
+def test_a_refusal_is_told_without_the_page_of_columns() -> None:
+    text = (
+        "Code: 131. DB::Exception: Too large value for FixedString(3): (at row 2)\n: \nRow 1:\n"
+        f'Column 0,   name: app_id,{" " * 500}parsed text: "x"\nColumn 30,  name: page_title,  type: Nullable(FixedString(3)),  parsed text: "abcdef"ERROR\n'
+        "Code: 131. DB::Exception: Too large value for FixedString(3).\n\n"
+    )
+    refused = failures.of_insert(text)
+    assert isinstance(refused, RowsRefused)
+    assert (
+        refused.reason == "Code: 131. DB::Exception: Too large value for FixedString(3): (at row 2): column page_title"
+    )
+    assert refused.row == 1
+
+
 def test_what_is_no_clickhouse_is_said_to_be_none() -> None:
     for error in (failures.of_statement("404 not found"), failures.of_insert("404 not found" + 10_000 * " and")):
         assert "clickhouse.connection.host and .port" in str(error)
