@@ -5,6 +5,7 @@ import json
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,7 +81,7 @@ class Engine:
         context.set_memory_limit(self._memory)
         context.set_time_limit(max(1.0, self._seconds))
         columns = json.dumps([field.name for field in FIELDS])
-        self._run = context.eval(f"({_BRIDGE.read_text(encoding='utf-8')})({columns}, {self._params})")
+        run = context.eval(f"({_BRIDGE.read_text(encoding='utf-8')})({columns}, {self._params})")
         try:
             context.eval(self._script)
         except (quickjs.JSException, quickjs.StackOverflow) as error:
@@ -88,19 +89,24 @@ class Engine:
         if context.eval("typeof process") != "function":
             raise EnrichmentRefused("Error compiling JavaScript function: [it defines no function `process`]")
         context.set_time_limit(self._seconds)
-        self._context = context
+        self._context, self._run = context, run
 
     def run(self, text: str) -> dict[str, Any] | str:
         """What the bridge says, or why the engine stopped."""
         try:
             output: dict[str, Any] = json.loads(self._run(text))
         except (quickjs.JSException, quickjs.StackOverflow) as error:
-            self._start()
             said = _said(error)
+            self._restart()
             return f"{said} (more than {self._seconds} s)" if "interrupted" in said else said
         if "out of memory" in output.get("error", ""):
-            self._start()
+            self._restart()
         return output
+
+    def _restart(self) -> None:
+        """A script that does not load this time stays with what it has, and fails again at the next event."""
+        with suppress(EnrichmentRefused):
+            self._start()
 
 
 def _said(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 import textwrap
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,17 @@ def script(source: str, **options: Any) -> javascript_script.State:
 def test_an_endless_script_is_stopped_and_the_next_event_runs() -> None:
     state = script("function process(e) { while (e.getApp_id() == 'loop') {} e.setApp_id('done') }", timeout=50)
     assert "interrupted" in failure(javascript_script.enrich(draft({"app_id": "loop"}), state))
+    assert javascript_script.enrich(draft({"app_id": "x"}), state) == Patch({"app_id": "done"}, [], [])
+
+
+def test_a_script_that_does_not_load_again_goes_on_with_what_it_has() -> None:
+    last = int(time.time() * 1000) + 400
+    source = f"if (Date.now() > {last}) {{ throw 'late' }}"
+    state = script(
+        source + "function process(e) { while (e.getApp_id() == 'loop') {} e.setApp_id('done') }", timeout=800
+    )
+    for _ in range(2):
+        assert "interrupted" in failure(javascript_script.enrich(draft({"app_id": "loop"}), state))
     assert javascript_script.enrich(draft({"app_id": "x"}), state) == Patch({"app_id": "done"}, [], [])
 
 
