@@ -28,6 +28,10 @@ from shared.schema import InvalidIgluUri, SchemaCriterion, SchemaKey
 SCHEMA = SchemaCriterion("io.evnt.enrichments", "python_script", "jsonschema", 1, 0)
 
 
+#: Milliseconds that a file may take to load: no event is worked on meanwhile.
+_LONGEST_MS = 60_000
+
+
 class Config(Parameters):
     module: str
     """Path of the Python file, relative to the configuration's folder. A change of it takes effect by itself."""
@@ -154,15 +158,17 @@ def prepare(config: Config, resources: Resources) -> State:
     return State(functions[0], shadow, Budget(config.budget_ms), config.apply, config.ignore_errors, tallies)
 
 
-def load(path: Path, name: str) -> Function:
-    """The function of a file, which is run anew. Raises EnrichmentRefused."""
+def load(path: Path, name: str, longest_ms: int = _LONGEST_MS) -> Function:
+    """The function of a file, which is run anew. Raises EnrichmentRefused, also after `longest_ms`."""
     spec = spec_from_file_location(f"evnt_script_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise EnrichmentRefused(f"{path} is not a Python file")
     module = module_from_spec(spec)
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - this is what it is for
+        code = compile(path.read_bytes(), str(path), "exec")
+        with Budget(longest_ms):
+            exec(code, module.__dict__)  # noqa: S102 - this is what it is for
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -151,6 +151,12 @@ def test_errors_can_be_ignored(tmp_path: Path) -> None:
     assert state.tallies["enrich"].failures == 1
 
 
+def test_a_file_that_never_ends_to_load_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.py").write_text("while True: pass")
+    with pytest.raises(EnrichmentRefused, match=r"s\.py can't be loaded: OverBudget: it took longer than .* 50 ms"):
+        python_script.load(tmp_path / "s.py", "enrich", 50)
+
+
 @pytest.mark.parametrize(
     "source",
     [
