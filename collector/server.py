@@ -3,7 +3,7 @@
 import asyncio
 from http import HTTPStatus
 
-from aiohttp import StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from collector.answer import Headers
@@ -43,12 +43,13 @@ class Connection(web.RequestHandler):
     goes the short way that future is kept in `_parked`, so that nobody wakes the task, and what comes meanwhile queues.
     """
 
-    __slots__ = ("_client", "_half_head", "_head_deadline", "_parked", "_server")
+    __slots__ = ("_client", "_half_head", "_head_deadline", "_newest", "_parked", "_server")
 
     def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, **limits: int | float | bool | None) -> None:
         super().__init__(server, loop=loop, **limits)  # type: ignore[arg-type] # the limits are aiohttp's own keywords
         self._server = server
         self._client = Client(b"", secure=False)
+        self._newest: StreamReader = EMPTY_PAYLOAD
         self._half_head = False
         self._head_deadline: asyncio.TimerHandle | None = None
         self._parked: asyncio.Future[None] | None = None
@@ -64,26 +65,29 @@ class Connection(web.RequestHandler):
         idle = waiter is not None and not waiter.done()
         if idle:
             self._parked, self._waiter = waiter, None
-        # before its first request the task may not have come to wait, and what is here may be half a head
-        begins = idle or self._request_count == 0
+        begins = not self._half_head and self._newest.is_eof()
+        known = self._request_count
         super().data_received(data)
-        if begins and self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
-            self._mend(data)
-        if self._messages or not begins:
+        if self._request_count != known:
+            message, self._newest = self._messages[-1]
+            self._half_head = False
+            if begins and not isinstance(message, RawRequestMessage):
+                self._mend(data)
+        elif begins and data:
+            self._half_head = True
+        # before its first request the task may not have come to wait, and what is here may be half a head
+        if self._messages or not (idle or self._request_count == 0):
             if self._head_deadline is not None:
                 self._head_deadline.cancel()
                 self._head_deadline = None
-                self._half_head = False
-        else:
-            self._half_head = True
-            if self._head_deadline is None:
-                self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
+        elif self._head_deadline is None:
+            self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
         if idle:
             self._serve_next()
 
     def _mend(self, data: bytes) -> None:
-        """Read once more what could not be parsed, if it is a request from its beginning on that can be mended."""
-        repaired = None if self._half_head else mended(data)
+        """Read once more what could not be parsed, a request from its beginning on, if that can be mended."""
+        repaired = mended(data)
         if repaired is None:
             return
         self._messages.pop()
@@ -99,7 +103,10 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
             max_msg_queue_size=self._max_msg_queue_size,
         )
+        known = self._request_count
         super().data_received(repaired)
+        self._half_head = self._request_count == known
+        self._newest = EMPTY_PAYLOAD if self._half_head else self._messages[-1][1]
 
     def _serve_next(self) -> None:
         """Let the next request, if there is one, go the short way; if it is none for that, wake the parked task."""
