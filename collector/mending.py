@@ -3,7 +3,7 @@
 import re
 
 #: A request line; control characters that end lines, or texts, are for nobody to guess at.
-_REQUEST_LINE = re.compile(rb"([A-Z]+) ([^ \r\n\0][^\r\n\0]*) (HTTP/1\.[01])")
+_REQUEST_LINE = re.compile(rb"([A-Z]+) (/[^\r\n\0]*) (HTTP/1\.[01])")
 
 #: What no target may hold: spaces, controls and whatever is not ASCII.
 _UNWRITTEN = re.compile(rb"[^!-~]")

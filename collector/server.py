@@ -67,7 +67,12 @@ class Connection(web.RequestHandler):
             self._parked, self._waiter = waiter, None
         begins = not self._half_head and self._newest.is_eof()
         known = self._request_count
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except IndexError:  # yarl's, over an address such as `http://[]@`
+            self._server.metrics.cut_off += 1
+            self.force_close()
+            return
         if self._request_count != known:
             message, self._newest = self._messages[-1]
             self._half_head = False

@@ -21,7 +21,6 @@ def get(target: bytes, *headers: bytes) -> bytes:
         (b"/i?page=two words&e=pv", "/i", "page=two%20words&e=pv"),
         (b"/i?page=a\tb\x7f%zz", "/i", "page=a%09b%7F%zz"),
         ("/com.acme/é?e=pv".encode(), "/com.acme/é", "e=pv"),
-        ("http://x/i?page=é".encode(), "/i", "page=%C3%A9"),
     ],
 )
 @pytest.mark.parametrize("short", [True, False])
@@ -109,6 +108,7 @@ async def test_what_is_in_the_middle_of_a_request_is_none(begun: bytes) -> None:
         get(b"/i?page=\n"),
         get(b"/i?page=\r"),
         get(b"/i?page=\0"),
+        get("http://x/i?page=é".encode()),
         get(b"/i", b"No colon"),
         get(b"/i", b"Content-Length: 1", b"Content-Length: 2"),
         get(b"/i", b"Host: y"),

@@ -113,6 +113,23 @@ async def test_what_is_above_the_limits_is_a_400_that_tells_no_version(request_b
         assert "aiohttp" not in answer.body.decode()
 
 
+async def test_an_address_that_the_parser_trips_over_ends_its_connection_only() -> None:
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
+    async with collector(plain()) as running:
+        for before in (b"", post(b"x")):  # as the first request of a connection, and as a later one
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            if before:
+                writer.write(before)
+                assert await read_answer(reader)
+            writer.write(b"GET http://[]@ HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+            writer.close()
+        assert running.metrics.cut_off == 2
+    assert not unhandled
+
+
 async def test_a_long_get_of_a_tracker_fits() -> None:
     async with collector(plain()) as running:
         answer = await exchange(running.port, b"GET /i?e=pv&x=" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
