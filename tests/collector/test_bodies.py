@@ -71,6 +71,20 @@ async def test_a_bomb_stops_at_the_limit() -> None:
         assert "size_violation" in json.loads(running.publisher.messages("bad")[0].body)["schema"]
 
 
+@pytest.mark.parametrize(
+    ("size", "kept", "unread"), [(999, 999, 0), (1_000, 1_000, 0), (1_001, 1_000, 1), (5_000, 1_000, 1)]
+)
+def test_inflating_stops_one_byte_above_the_limit(size: int, kept: int, unread: int) -> None:
+    """Beyond it is only known that there was more; with no room left zlib would take it for no limit at all."""
+    for parts in (1, 7):
+        whole = b"".join(gzip.compress(bytes(part)) for part in _parted(size, parts))
+        assert bodies.inflated(bodies.Body(whole), b"gzip", 1_000) == bodies.Body(bytes(kept), unread)
+
+
+def _parted(size: int, parts: int) -> list[int]:
+    return [size // parts] * (parts - 1) + [size - size // parts * (parts - 1)]
+
+
 def test_a_body_of_many_tiny_streams_is_inflated_as_quickly_as_one() -> None:
     begin = time.perf_counter()
     inflated = bodies.inflated(bodies.Body(gzip.compress(b"ab") * 100_000), b"gzip", 1_000_000)

@@ -29,17 +29,24 @@ async def test_docs_and_static_files_by_setting(tmp_path: Path) -> None:
         answer = await exchange(running.port, b"GET /static/../secret HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer
         assert answer.status == 404
-        assert "/com.snowplowanalytics.snowplow/tp2" in json.loads((await get(running, "/openapi.json"))[2])["paths"]
+        paths = json.loads((await get(running, "/openapi.json"))[2])["paths"]
+        assert "/com.snowplowanalytics.snowplow/tp2" in paths
+        assert "/r/{name}" not in paths
         assert b"openapi.json" in (await get(running, "/docs"))[2]
     bridged = Settings.model_validate(
         {
-            "collector": {"port": 0, "bridges": {"analytics_js": True, "amplitude": True}},
+            "collector": {
+                "port": 0,
+                "bridges": {"analytics_js": True, "amplitude": True},
+                "enable_default_redirect": True,
+            },
             "security": {"disable_docs": False},
         }
     )
     async with collector(bridged) as running:
         paths = json.loads((await get(running, "/openapi.json"))[2])["paths"]
         assert {"/com.segment/v1/{call}", "/com.amplitude/2/httpapi", "/com.amplitude/2/batch"} <= paths.keys()
+        assert "/r/{name}" in paths
     async with collector(plain()) as running:
         assert (await get(running, "/docs"))[0] == (await get(running, "/openapi.json"))[0] == 404
 

@@ -69,9 +69,11 @@ async def on_disk(folder: Path, clock: Clock, held: StreamLimits | None = None) 
         yield spooling(publisher, subscriber, clock)
 
 
-def spooling(publisher: Publisher, subscriber: Subscriber, clock: Clock | None = None) -> Spool:
+def spooling(
+    publisher: Publisher, subscriber: Subscriber, clock: Clock | None = None, metrics: Metrics | None = None
+) -> Spool:
     told_of = partial(refused_message, processor=Processor("evnt-collector", "1.0.0"))
-    return Spool(publisher, subscriber, HOUR_MS, clock or Clock(), Metrics(), told_of)
+    return Spool(publisher, subscriber, HOUR_MS, clock or Clock(), metrics or Metrics(), told_of)
 
 
 async def test_a_broker_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
@@ -153,7 +155,8 @@ async def test_a_message_that_the_stream_never_takes_goes_on_as_a_bad_row() -> N
     kept, stream = MemoryPublisher(), MemoryPublisher()
     subscriber = MemorySubscriber(kept)
     stream.refuse_above, stream.refused_streams = 5, ("raw",)
-    spool = spooling(kept, subscriber)
+    metrics = Metrics()
+    spool = spooling(kept, subscriber, metrics=metrics)
     await spool.put([message("a"), message("too large"), message("b")])
     async with draining(spool, stream):
         await until(lambda: len(subscriber.acked) > 0)
@@ -161,6 +164,7 @@ async def test_a_message_that_the_stream_never_takes_goes_on_as_a_bad_row() -> N
     (row,) = stream.messages("bad")
     assert b64decode(json.loads(row.body)["data"]["payload"]) == b"too large"
     assert not subscriber.buried
+    assert metrics.bad == 1
 
 
 async def test_what_can_not_even_be_told_of_is_left_in_the_dead_queue() -> None:

@@ -1,6 +1,7 @@
 """Decisions that are evnt's own: where it does better than the collectors that it replaces."""
 
 import codecs
+import json
 from time import perf_counter
 from uuid import UUID
 
@@ -111,3 +112,11 @@ def test_other_paths_are_no_trackers(target: str) -> None:
 def test_the_seeds_path_is_a_tracker_path_of_its_own() -> None:
     assert payload(serve(target="/tracker")).path == "/com.snowplowanalytics.snowplow/tp2"
     assert payload(serve(target="/sendgrid")).path == "/com.sendgrid/v3"
+
+
+def test_a_query_that_no_uri_can_hold_is_told_of_with_the_query() -> None:
+    outcome = serve(target="/com.acme/v1?a=b c&d=e")
+    assert (outcome.answer.status, outcome.good) == (200, [])
+    data = json.loads(outcome.bad[0])["data"]
+    assert data["payload"] == "a=b c&d=e"
+    assert data["failure"]["errors"][0].startswith("Illegal query: Invalid input ' '")
