@@ -13,7 +13,7 @@ from shared.identity import Clock, now_ms
 from shared.process import Misconfigured
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
-from shared.stream.contract import StreamUnavailable
+from shared.stream.contract import LogName, StreamName, StreamUnavailable
 from shared.stream.embedded import embedded_dead_letters, embedded_log, embedded_publisher, embedded_subscriber
 from shared.stream.embedded_look import Watch, look
 from shared.stream.embedded_presence import Presence, alone, lives, sweep
@@ -21,6 +21,7 @@ from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_subscriber import EmbeddedSubscriber
 from shared.stream.embedded_thread import CommitThread, begin
 from shared.stream.embedded_upkeep import TRIM_S, Upkeep, copy_log
+from shared.stream.topology import log_of, retention
 from tests.shared.messages import eventually, ids, some, take
 
 LIMITS = StreamLimits()
@@ -52,6 +53,30 @@ async def publisher_over(
         yield publisher
     finally:
         await publisher.close()
+
+
+def test_a_queue_holds_as_many_bytes_as_it_may(file: Path) -> None:
+    """An empty one takes anything: what is too large for it would wait for ever."""
+    connection = store.connect(file, "FULL")
+    rows = store.rows(some(2, size=100))
+    most = 3 * (len(rows[0][5]) + store.OVERHEAD)
+    assert store.put(connection, "raw", rows, most)
+    assert not store.put(connection, "raw", rows, most)
+    assert store.put(connection, "raw", rows[:1], most)
+    assert not store.put(connection, "raw", rows[:1], most)
+    assert store.amount(connection, "raw") == (3, most)
+    assert store.put(connection, "enriched", rows, 1)
+    connection.close()
+
+
+@pytest.mark.parametrize(("log", "kept"), [("bad-rows", (7, 2 * 3_600_000)), ("raw.archive", (9, 4 * 3_600_000))])
+def test_how_much_a_log_keeps_is_set_in_bytes_and_hours(log: LogName, kept: tuple[int, int]) -> None:
+    limits = StreamLimits(
+        log_max_bytes=7, log_max_age_hours=2, raw_archive_max_bytes=9, raw_archive_max_age_hours=4, raw_archive=True
+    )
+    assert retention(log, limits) == kept
+    streams: tuple[StreamName, ...] = ("raw", "enriched", "failed", "bad")
+    assert [log_of(stream, limits) for stream in streams] == ["raw.archive", None, None, "bad-rows"]
 
 
 async def test_a_full_disk_is_an_outage_and_not_a_loss(tmp_path: Path, file: Path) -> None:
