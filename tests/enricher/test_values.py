@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enricher import base64url, querystring, url, values
+from enricher.attributes import derive_tstamp
 from enricher.iglu.formats import CHECKS
 from enricher.java_uri import Uri, java_uri
 from enricher.values import Refused
@@ -188,6 +189,30 @@ def test_timestamps_are_read_back(milliseconds: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("created", "sent", "true", "derived"),
+    [
+        ("2026-01-02 03:04:05.100", "2026-01-02 03:04:05.350", "", "2026-01-02 03:04:09.750"),
+        ("2026-01-02 03:04:05.000", "2026-01-02 03:04:05.999", "", "2026-01-02 03:04:09.001"),
+        ("2026-01-02 03:04:05.000", "2026-01-02 03:04:06.001", "", "2026-01-02 03:04:08.999"),
+        ("2025-12-31 00:00:00.000", "2026-01-02 00:00:00.000", "", "2025-12-31 03:04:10.000"),
+        ("2026-01-02 03:04:05.350", "2026-01-02 03:04:05.100", "", "2026-01-02 03:04:10.000"),
+        ("", "2026-01-02 03:04:05.100", "", "2026-01-02 03:04:10.000"),
+        ("2026-01-02 03:04:05.100", "", "", "2026-01-02 03:04:10.000"),
+        ("2026-01-02 03:04:05.100", "2026-01-02 03:04:05.350", "2026-01-01 00:00:00.000", "2026-01-01 00:00:00.000"),
+    ],
+)
+def test_an_event_happened_when_the_device_says_by_the_collectors_clock(
+    created: str, sent: str, true: str, derived: str
+) -> None:
+    assert derive_tstamp(created, sent, "2026-01-02 03:04:10.000", true) == derived
+
+
+def test_a_delay_within_a_second_may_reach_into_the_one_before() -> None:
+    created, sent = "2026-01-02 03:04:05.100", "2026-01-02 03:04:05.600"
+    assert derive_tstamp(created, sent, "2026-01-02 00:00:00.200", "") == "2026-01-01 23:59:59.700"
+
+
+@pytest.mark.parametrize(
     ("text", "uuid"),
     [
         ("1-1-1-1-1", "00000001-0001-0001-0001-000000000001"),
@@ -232,6 +257,7 @@ def test_base64_skips_and_stops_as_commons_codec(text: str, decoded: str) -> Non
         ("https://a.example", "a.example", "443"),
         ("HTTPS://a.example", "a.example", "80"),
         ("http://user:secret@a.example:81/x", "a.example", "81"),
+        ("http://@a.example:81/x", "a.example", "81"),
         ("http://[2001:db8::1]:82/", "[2001:db8::1]", "82"),
         ("http://[::ffff:1.2.3.4]:82/", "[::ffff:1.2.3.4]", "82"),
         ("http://[1:2:3:4:5:6:1.2.3.4]/", "[1:2:3:4:5:6:1.2.3.4]", "80"),

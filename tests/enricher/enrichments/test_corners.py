@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from enricher.enrichments import ORDER, api_request
+from enricher.enrichments import ORDER, anon_ip, api_request, iab
 from enricher.enrichments.contract import Resources
 from enricher.enrichments.parts.rows import value
 from enricher.enrichments.weather import rounded
@@ -207,6 +208,27 @@ def test_an_address_that_ipv6_wraps_is_in_lists_of_ipv4(tmp_path: Path) -> None:
     given = {"useragent": "Browser", "user_ipaddress": "::ffff:10.1.2.3", "derived_tstamp": "2026-01-01T00:00:00Z"}
     (context,) = made("iab_spiders_and_robots", tmp_path, {"files": files}, given)["contexts"]
     assert context["data"]["reason"] == "FAILED_IP_EXCLUDE"
+
+
+@pytest.mark.parametrize(("judges", "robot"), [(True, True), (False, False)])
+def test_without_lists_crawlerdetect_tells_robots_unless_it_is_off(judges: bool, robot: bool, tmp_path: Path) -> None:
+    state = iab.prepare(iab.Config(crawlerdetect=judges), Resources(tmp_path, tmp_path))
+    patch = iab.enrich(draft({"useragent": "Googlebot/2.1", "derived_tstamp": "2026-01-02 03:04:05.000"}), state)
+    assert patch is not None
+    assert patch.contexts[0].data["spiderOrRobot"] is robot
+
+
+@pytest.mark.parametrize(
+    ("option", "fits", "does_not"), [("anonOctets", (1, 4), (0, 5)), ("anonSegments", (1, 8), (0, 9))]
+)
+def test_as_many_parts_of_an_address_are_masked_as_it_has(
+    option: str, fits: tuple[int, ...], does_not: tuple[int, ...]
+) -> None:
+    for parts in fits:
+        anon_ip.Config.model_validate({"anonOctets": 1, option: parts})
+    for parts in does_not:
+        with pytest.raises(ValidationError, match="out of range"):
+            anon_ip.Config.model_validate({"anonOctets": 1, option: parts})
 
 
 @pytest.mark.parametrize("enrichment", ["ua_parser", "user_agent_utils", "yauaa", "iab"])
