@@ -72,9 +72,12 @@ def test_what_is_no_batch_is_told_after_what_could_be_read(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_record_that_is_too_large_does_not_harm_the_next(method: Method) -> None:
-    large = encode(CollectorPayload(path="/com.acme/v1", body="x" * 200_000))
+    payload = CollectorPayload(path="/com.acme/v1", body="x" * 200_000)
+    large = encode(payload)
     message = pack([RECORDS[0], large, RECORDS[1]], method)
-    assert list(read(message, 100_000)) == [PAYLOADS[0], TooLarge(message, len(large), method), PAYLOADS[1]]
+    for longest in (100_000, len(large) - 1):
+        assert list(read(message, longest)) == [PAYLOADS[0], TooLarge(message, len(large), method), PAYLOADS[1]]
+    assert list(read(message, len(large))) == [PAYLOADS[0], payload, PAYLOADS[1]]
 
 
 def test_a_batch_that_ends_in_a_record_that_is_too_large_is_told_of_once() -> None:
