@@ -212,7 +212,7 @@ def test_an_address_that_ipv6_wraps_is_in_lists_of_ipv4(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("judges", "robot"), [(True, True), (False, False)])
 def test_without_lists_crawlerdetect_tells_robots_unless_it_is_off(judges: bool, robot: bool, tmp_path: Path) -> None:
-    state = iab.prepare(iab.Config(crawlerdetect=judges), Resources(tmp_path, tmp_path))
+    state = iab.prepare(iab.Config.model_validate({"crawlerdetect": judges}), Resources(tmp_path, tmp_path))
     patch = iab.enrich(draft({"useragent": "Googlebot/2.1", "derived_tstamp": "2026-01-02 03:04:05.000"}), state)
     assert patch is not None
     assert patch.contexts[0].data["spiderOrRobot"] is robot
