@@ -1,4 +1,4 @@
-"""Drafts as the pipeline would hand them over, from what a test says of the event."""
+"""Drafts as the pipeline would hand them over, from what a test says of the event, and what is wrong with a patch."""
 
 import json
 import struct
@@ -87,3 +87,10 @@ def derived(before: Draft, patch: Patch | None) -> list[Any]:
         return documents(before.derived)
     kept = before.derived if patch.derived is None else patch.derived
     return documents([*patch.contexts, *kept])
+
+
+def failure(patch: Patch | None) -> str:
+    """What the one failure of a patch says."""
+    assert patch is not None
+    (found,) = patch.failures
+    return found.message
