@@ -30,6 +30,9 @@ HISTORY = [
     }
 ]
 
+#: Parameters of the plainest event.
+GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
+
 
 class Schemas:
     """A resolver over static folders and made-up schemas that never asks anybody."""
@@ -135,3 +138,8 @@ def rows(outcome: Outcome) -> list[Any]:
 
 def golden(name: str) -> Path:
     return Path(__file__).parent / "cases" / name
+
+
+def enrichment(enrich_: Any, ask: Any = None, state: Any = None) -> Enrichment:
+    """One of the test's own."""
+    return Enrichment("test", "test", "iglu:com.acme/test_config/jsonschema/1-0-0", state, enrich_, ask)

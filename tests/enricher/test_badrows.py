@@ -18,12 +18,11 @@ from enricher.outcome import Outcome
 from enricher.request import FormatViolation
 from shared.event import FIELDS
 from shared.rawmessage import pack
-from tests.enricher.harness import PROCESSOR, Schemas, enrich, post, record, rows
+from tests.enricher.harness import GOOD, PROCESSOR, Schemas, enrich, post, record, rows
 from tests.vectors import folder
 
 SCHEMAS = Schemas()
 CENTRAL = folder("EVNT_IGLU_CENTRAL", "../shared/iglu-central")
-GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
 URI = "iglu:com.acme/nothing/jsonschema/1-0-0"
 
 

@@ -15,10 +15,9 @@ from shared.identity import now_ms, uuid7
 from shared.settings import SettingsError, SharedSettings, environment, load
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message
-from tests.enricher.harness import post
+from tests.enricher.harness import GOOD, post
 from tests.vectors import ROOT
 
-GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
 EXIT_MISCONFIGURED = 78
 
 

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.enricher.harness import enrich, post, record, rows
-
-GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
+from tests.enricher.harness import GOOD, enrich, post, record, rows
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,9 @@ from shared.stream.contract import (
     Subscriber,
 )
 from shared.tsv import lines
-from tests.enricher.harness import PROCESSOR, Schemas, columns, post
+from tests.enricher.harness import GOOD, PROCESSOR, Schemas, columns, post
 from tests.loader.fakes import FakePublisher, FakeSubscriber
 
-GOOD = {"e": "pv", "p": "web", "tv": "js-4"}
 CHUNK = ChunkLimits(events=5, bytes=1_000_000)
 
 
