@@ -29,7 +29,7 @@ from collector.proxy import Proxy, proxy_session
 from collector.reporting import Reporter, reporters
 from collector.routes import Routes
 from collector.server import Server, server_headers
-from collector.settings import Settings
+from collector.settings import Settings, ShutdownSettings
 from collector.shortcut import Shortcut
 from collector.spool import Spool, SpoolingPublisher
 from collector.spool import limits as spool_limits
@@ -42,7 +42,7 @@ from shared.badrow import Processor
 from shared.compiled import compiled
 from shared.identity import Clock, NewId, now_ms, uuid4, uuid7
 from shared.process import Misconfigured, admin, run
-from shared.settings import SettingsError, load
+from shared.settings import AdminSettings, SettingsError, load
 from shared.stream import open_embedded_publisher, open_embedded_subscriber, open_publisher
 from shared.stream.contract import Publisher
 from shared.telemetry import configure, logger
@@ -68,12 +68,8 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
         state = State(lambda: durable.trouble, starting=True)
         commit = group_commit(settings, durable, metrics, fate)
         stack.push_async_callback(commit.close)
-        admin_settings = settings.collector.admin.model_copy(
-            update={"port": settings.collector.admin.port and settings.collector.admin.port + worker}
-        )
-        await stack.enter_async_context(
-            admin("collector", admin_settings, registry, ready={"stream": lambda: state.unready})
-        )
+        ready = {"stream": lambda: state.unready}
+        await stack.enter_async_context(admin("collector", _admin_of(settings, worker), registry, ready=ready))
         server = await stack.enter_async_context(http_server(settings, state, commit, metrics))
         ports = await stack.enter_async_context(listening(server, settings.collector))
         state.starting = False
@@ -85,14 +81,24 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
             compiled=len(compiled()),
         )
         await fate.stopped(stopping)
-        ending = settings.collector.shutdown
-        state.terminating = ending.pre_termination_unhealthy
-        pause_s = ending.pre_termination_seconds if stopping.is_set() else 0
-        log.info("collector.stopping", pre_termination_s=pause_s)
-        await asyncio.sleep(pause_s)
-        state.terminating = True
+        await _serve_on(settings.collector.shutdown, state, stopping)
     log.info("collector.stopped")
     fate.judge()
+
+
+def _admin_of(settings: Settings, worker: int) -> AdminSettings:
+    """Each worker has a port of its own, counted up; 0 is any."""
+    first = settings.collector.admin
+    return first.model_copy(update={"port": first.port and first.port + worker})
+
+
+async def _serve_on(ending: ShutdownSettings, state: State, stopping: asyncio.Event) -> None:
+    """Until load balancers have noticed that the end comes; at once where a bug or an operator's matter ends it."""
+    state.terminating = ending.pre_termination_unhealthy
+    pause_s = ending.pre_termination_seconds if stopping.is_set() else 0
+    logger("collector").info("collector.stopping", pre_termination_s=pause_s)
+    await asyncio.sleep(pause_s)
+    state.terminating = True
 
 
 def group_commit(settings: Settings, durable: Durable, metrics: Metrics, fate: Fate) -> GroupCommit:
@@ -106,7 +112,6 @@ def group_commit(settings: Settings, durable: Durable, metrics: Metrics, fate: F
 async def _durable(settings: Settings, metrics: Metrics, fate: Fate) -> AsyncIterator[SpoolingPublisher]:
     """The stream, with the spool in front of it where there is a broker that can be away."""
     log = logger("collector")
-
     spooled = settings.ingest.mode == "rabbitmq" and settings.collector.spool.enabled
 
     def notice(reason: str | None) -> None:

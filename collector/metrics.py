@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 #: Upper bounds of the latency histogram, seconds.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-
+#: Methods that are counted by their names.
 METHODS = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"))
 
 

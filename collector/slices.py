@@ -15,7 +15,6 @@ _WORTH_WORDS = 10_000
 #: Possessive: the places that a plain repetition could go back to take a hundred times the memory of the text.
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s"]+', re.DOTALL)
 
-
 #: Levels below an item of an array from which it is set aside, of a text that is too deep to read.
 _DEEP = 400
 
