@@ -25,6 +25,8 @@ def of(*values: Any, enums: bool = False) -> Any:
     ("values", "schema"),
     [
         (["x", "yy"], {"type": "string", "maxLength": 64}),
+        (["x" * 64], {"type": "string", "maxLength": 64}),
+        (["x" * 65], {"type": "string", "maxLength": 255}),
         (["x" * 70_000], {"type": "string", "maxLength": 70_000}),
         (["x", None], {"type": ["string", "null"], "maxLength": 64}),
         ([1, 70_000], {"type": "integer", "minimum": 0, "maximum": 2_147_483_647}),

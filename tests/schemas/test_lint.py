@@ -113,6 +113,13 @@ def test_versions_have_no_gaps(tmp_path: Path, versions: list[str], complaint: s
     assert all(finding.level == "warning" and str(complaint) in finding.message for finding in findings)
 
 
+@pytest.mark.parametrize(("versions", "guilty"), [(["1-0-1", "1-0-2"], "1-0-1"), (["1-0-0", "1-0-2"], "1-0-2")])
+def test_a_gap_is_told_of_at_the_version_behind_it(tmp_path: Path, versions: list[str], guilty: str) -> None:
+    for version in versions:
+        put(tmp_path, version)
+    assert [finding.file.rpartition("/")[2] for finding in found(tmp_path)] == [guilty]
+
+
 @pytest.mark.parametrize(("version", "level"), [("1-0-1", ["error"]), ("1-1-0", ["warning"]), ("2-0-0", [])])
 def test_only_a_new_model_may_break_silently(tmp_path: Path, version: str, level: list[str]) -> None:
     put(tmp_path)
