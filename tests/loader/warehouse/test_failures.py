@@ -78,11 +78,12 @@ def test_a_view_that_fails_stops_the_loader_since_its_rows_are_stored() -> None:
 
 
 def test_a_refusal_is_told_without_the_page_of_columns() -> None:
-    text = (
-        "Code: 131. DB::Exception: Too large value for FixedString(3): (at row 2)\n: \nRow 1:\n"
-        f'Column 0,   name: app_id,{" " * 500}parsed text: "x"\nColumn 30,  name: page_title,  type: Nullable(FixedString(3)),  parsed text: "abcdef"ERROR\n'
-        "Code: 131. DB::Exception: Too large value for FixedString(3).\n\n"
+    said = "Code: 131. DB::Exception: Too large value for FixedString(3): (at row 2)"
+    page = (
+        f'Column 0,   name: app_id,{" " * 500}parsed text: "x"\n'
+        'Column 30,  name: page_title,  type: Nullable(FixedString(3)),  parsed text: "abcdef"ERROR\n'
     )
+    text = f"{said}\n: \nRow 1:\n{page}Code: 131. DB::Exception: Too large value for FixedString(3).\n\n"
     refused = failures.of_insert(text)
     assert isinstance(refused, RowsRefused)
     assert (
