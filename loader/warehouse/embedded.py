@@ -10,7 +10,7 @@ import fcntl
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -134,9 +134,9 @@ def locked(folder: Path) -> Iterator[Path]:
             raise Misconfigured(
                 f"the data folder {folder} is in use by process {lock.read().strip()}: stop it, or set data_dir"
             ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with suppress(OSError):  # whose it is only helps to read a refusal: no reason not to start on a full disk
+            lock.truncate(0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
         yield folder
 
 

@@ -4,9 +4,10 @@ A message is lent for as long as the consumer's process lives (`embedded_presenc
 """
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +27,9 @@ from shared.stream.topology import dead_queue
 
 #: The stream, in its folder.
 FILE = "stream.sqlite"
+
+#: With less on its disk a stream can't begin.
+_LEAST_BYTES = 1 << 20
 
 
 @asynccontextmanager
@@ -96,10 +100,20 @@ def _ensure(folder: Path) -> Path:
             sweep(folder)
             version = store.create(file)
     except (OSError, sqlite3.DatabaseError) as error:
-        raise Misconfigured(f"{file}: can't be used as an embedded stream (in data_dir): {error}") from error
+        raise Misconfigured(
+            f"{file}: can't be used as an embedded stream (in data_dir): {error}{_room(folder)}"
+        ) from error
     if version != store.VERSION:
         raise Misconfigured(f"{file}: has layout {version}, this version of evnt reads {store.VERSION}")
     return file
+
+
+def _room(folder: Path) -> str:
+    """SQLite calls it an I/O error when a full disk has no room for its shared memory."""
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < _LEAST_BYTES:
+            return f"; the disk of {folder} is full"
+    return ""
 
 
 def _appear(folder: Path) -> Presence:

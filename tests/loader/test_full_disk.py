@@ -202,3 +202,20 @@ def refusal(server: Server, statement: str) -> str:
         with error:
             return error.read().decode()
     return ""
+
+
+@pytest.mark.parametrize("module", ["collector", "loader.warehouse.embedded"])
+def test_a_start_on_a_full_disk_is_refused_and_says_so(tmp_path: Path, module: str) -> None:
+    separate = namespace()
+    if separate is None:
+        pytest.skip("needs the right to mount a file system, as root or in a user namespace")
+    filled = 'mount -t tmpfs -o size=1m tmpfs "$1" && cat /dev/zero 2>&- >"$1/ballast"; shift && exec "$@"'
+    ports = ("EVNT_COLLECTOR__PORT", "EVNT_COLLECTOR__ADMIN__PORT", "EVNT_CLICKHOUSE__CONNECTION__PORT")
+    done = subprocess.run(
+        [*separate, "sh", "-c", filled, "sh", str(tmp_path), sys.executable, "-m", module],
+        env={**os.environ, "EVNT_DATA_DIR": str(tmp_path), **dict.fromkeys(ports, str(free_port()))},
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert done.returncode == 78, done.stderr
+    assert re.fullmatch(r"\S.*(?:is full|No space left on device)\n", done.stderr.splitlines(keepends=True)[-1])
+    assert "Traceback" not in done.stderr
