@@ -114,7 +114,7 @@ def test_check_tries_scripts(tmp_path: Path) -> None:
 def test_check_says_which_data_file_can_not_be_read(tmp_path: Path) -> None:
     configured(tmp_path, "referer_parser", {"internalDomains": [], "database": "r", "uri": "data"}, version="2-0-0")
     (tmp_path / "config/enrichments/data").mkdir()
-    for content, said in ((b"\xff", "'utf-8' codec can't decode"), (b"{" + b'"a": {' * 9_000, "RecursionError")):
+    for content, said in ((b"\xff", "'utf-8' codec can't decode"), (b"{" + b'"a": {' * 200_000, "RecursionError")):
         (tmp_path / "config/enrichments/data/r").write_bytes(content)
         done = ran(tmp_path, "check")
         assert (done.returncode, done.stderr) == (1, "")

@@ -65,15 +65,16 @@ _ENVELOPE = '{"schema":"iglu:com.acme/payload/jsonschema/1-0-0","data":['
     "deep", ["[" * 1_500 + "]" * 1_500, '{"a":' * 1_500 + "1" + "}" * 1_500, '{"]":[1,{"b":' * 800 + "0" + "}]}" * 800]
 )
 def test_what_is_too_deep_to_read_costs_none_of_its_neighbours(deep: str) -> None:
+    """How deep that is depends on the Python: where this can be read, it shares a record with them."""
     events = [f'{{"e":"pv","n":{number},"s":"[[{{"}}' for number in range(1_000)]
     body = _ENVELOPE + ", ".join([*events[:500], deep, *events[500:]]) + "]}"
     outcome = serve(body=body.encode(), limits={"max_record_bytes": 20_000})
     assert not outcome.bad
     bodies = [one.body or "" for record in outcome.good for one in decode(record) if isinstance(one, CollectorPayload)]
     inner = [one.partition('"data":[')[2].removesuffix("]}") for one in bodies]
-    assert inner.count(deep) == 1
-    inner.remove(deep)
-    assert ",".join(inner) == ",".join(events)
+    before, found, behind = ",".join(inner).partition(deep)
+    assert found
+    assert ",".join(part.strip(",") for part in (before, behind) if part) == ",".join(events)
 
 
 @pytest.mark.parametrize("event", ["{}", json.dumps({"a": "b" * 1_000})])

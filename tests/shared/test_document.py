@@ -33,7 +33,7 @@ def test_json_that_tabs_indent_says_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{\n\t"a": 1,\n}', "line 3 column 1"),
+        ('{\n\t"a": 1,\n}', "line 3 column 1|trailing comma .* line 2 column 8"),
         ("a: [", "line 1, column 5"),
         ("a: 1\nb: {c: 1, c: 2}", r"'c' is there twice \(line 2, column 11\)"),
         ("a: " + "[" * 2_000, "nested too deeply"),
