@@ -9,16 +9,15 @@ Relative paths are relative to the working directory of the process.
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from shared.document import read_yaml
-from shared.options import PREFIX, is_secret, model_at, option_at, options, variable
+from shared.options import PREFIX, options
+from shared.settings_problems import problem, unknown_section
 
 #: Read when `EVNT_CONFIG` names no other file; the defaults of the models apply when it is absent.
 DEFAULT_FILE = Path("config/pipeline.yml")
@@ -187,15 +186,15 @@ def load(model: type[Model], *, file: Path | None = None, environ: Mapping[str, 
     """
     variables = _evnt_variables(os.environ if environ is None else environ)
     place, document = _read(file, variables)
-    problems = [_unknown_section(name, str(place)) for name in document if not _belongs(name)]
-    problems += [_unknown_section(top, PREFIX + name) for name, top in _tops(variables) if not _belongs(top)]
+    problems = [unknown_section(name, SECTIONS, str(place)) for name in document if not _belongs(name)]
+    problems += [unknown_section(top, SECTIONS, PREFIX + name) for name, top in _tops(variables) if not _belongs(top)]
     from_file = {name: value for name, value in document.items() if name in model.model_fields and value is not None}
     from_environment = _parse(model, variables)
     try:
         loaded = model.model_validate(_merged(_merged(_defaults(model), from_file), from_environment))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        problems += [_problem(model, detail, place, from_environment) for detail in found]
+        problems += [problem(model, detail, place, from_environment) for detail in found]
     if problems:
         raise SettingsError(problems)
     return loaded
@@ -262,48 +261,3 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         under = merged.get(name)
         merged[name] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
-
-
-#: What pydantic says in words of Python.
-_EXPECTED = {
-    "tuple_type": 'expected a list such as ["a", "b"]',
-    "dict_type": 'expected a mapping such as {"name": "value"}',
-    "model_type": "expected options of its own below it",
-}
-
-
-def _problem(model: type[BaseModel], error: ErrorDetails, file: Path, from_environment: Mapping[str, Any]) -> str:
-    path = tuple(str(part) for part in error["loc"])
-    option = option_at(model, path)
-    source = _source(option, file, from_environment)
-    if error["type"] == "extra_forbidden":
-        return f"{'.'.join(path)}: unknown option{_hint(model, path)} (set in {source})"
-    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Value error, "))
-    silent = error["type"] == "missing" or is_secret(model, option) or isinstance(error["input"], dict)
-    found = "" if silent else f", found {error['input']!r}"
-    return f"{'.'.join(path)}: {expected[0].lower()}{expected[1:]}{found} (set in {source})"
-
-
-def _source(path: tuple[str, ...], file: Path, from_environment: Mapping[str, Any]) -> str:
-    level: Any = from_environment
-    for part in path:
-        if not isinstance(level, dict) or part not in level:
-            return str(file) if level is from_environment or isinstance(level, dict) else variable(path)
-        level = level[part]
-    return variable(path)
-
-
-def _hint(model: type[BaseModel], path: tuple[str, ...]) -> str:
-    """The nearest name beside the unknown one; else the options of the same name elsewhere; else what is there."""
-    parent = model_at(model, path[:-1])
-    beside = list(parent.model_fields) if parent else []
-    near = get_close_matches(path[-1], beside, 1)
-    found = [".".join((*path[:-1], name)) for name in near]
-    found = found or [option.name for option in options(model) if option.path[-1] == path[-1]]
-    return f"; did you mean {' or '.join(found)}?" if found else f"; valid here: {', '.join(beside)}"
-
-
-def _unknown_section(name: str, source: str) -> str:
-    near = get_close_matches(name, SECTIONS, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; valid here: {', '.join(SECTIONS)}"
-    return f"{name}: unknown section{hint} (set in {source})"
