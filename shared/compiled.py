@@ -26,6 +26,7 @@ MODULES = (
     "enricher/base64url.py",
     "enricher/chunks.py",
     "enricher/enrichments/contract.py",
+    "enricher/enrichments/parts/useragent.py",
     "enricher/entities.py",
     "enricher/event.py",
     "enricher/iglu/complaint.py",

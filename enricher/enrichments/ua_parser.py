@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from ua_parser import OS, Domain, Matchers, PartialResult, UserAgent, loaders
+from ua_parser import Domain, Matchers, PartialResult, loaders
 from ua_parser.basic import Resolver as BasicResolver
 from ua_parser.regex import Resolver
 
 from enricher.enrichments.contract import Asset, Draft, EnrichmentRefused, Patch, Resources
 from enricher.enrichments.parts.files import Located, asset, present
 from enricher.enrichments.parts.text import entity
-from enricher.enrichments.parts.useragent import Parse, builtin, parser
+from enricher.enrichments.parts.useragent import Parse, Parsed, Versioned, builtin, parser
 from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -70,10 +70,10 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     return state.patch(useragent) if useragent else None
 
 
-def context(result: PartialResult) -> dict[str, str | None]:
+def context(result: Parsed) -> dict[str, str | None]:
     """The entity's data. What is not recognised is `Other`; unknown versions are null."""
-    agent = result.user_agent or UserAgent("Other")
-    system = result.os or OS("Other")
+    agent = result.user_agent or Versioned("Other")
+    system = result.os or Versioned("Other")
     return {
         "useragentFamily": agent.family,
         "useragentMajor": agent.major,

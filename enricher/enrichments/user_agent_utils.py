@@ -7,11 +7,9 @@ ua_parser or yauaa enrichment instead, and this one only for reports that still 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ua_parser import PartialResult, UserAgent
-
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.parameters import Parameters
-from enricher.enrichments.parts.useragent import builtin
+from enricher.enrichments.parts.useragent import Parsed, Versioned, builtin
 from enricher.remembered import remembered
 from enricher.values import tsv_safe
 from shared.event import INDEX
@@ -72,8 +70,8 @@ def enrich(draft: Draft, state: State) -> Patch | None:
     return state.patch(useragent) if useragent else None
 
 
-def columns(useragent: str, result: PartialResult) -> dict[str, str]:
-    agent = result.user_agent or UserAgent("Unknown")
+def columns(useragent: str, result: Parsed) -> dict[str, str]:
+    agent = result.user_agent or Versioned("Unknown")
     system = result.os.family if result.os else "Unknown"
     family, engine = _BROWSERS.get(agent.family, (agent.family, "OTHER"))
     os_family, maker = _SYSTEMS.get(system, (system, "Other"))
@@ -93,7 +91,7 @@ def columns(useragent: str, result: PartialResult) -> dict[str, str]:
     return {name: tsv_safe(text) for name, text in fields.items() if len(text) <= _LONGEST}
 
 
-def _device(useragent: str, system: str, result: PartialResult) -> str:
+def _device(useragent: str, system: str, result: Parsed) -> str:
     family = result.device.family if result.device else ""
     if _is_spider(result):
         return "Unknown"
@@ -104,9 +102,9 @@ def _device(useragent: str, system: str, result: PartialResult) -> str:
     return "Mobile" if system in _PHONES else "Computer" if system in _SYSTEMS else "Unknown"
 
 
-def _is_spider(result: PartialResult) -> bool:
+def _is_spider(result: Parsed) -> bool:
     return bool(result.device and result.device.family == "Spider")
 
 
-def _version(agent: UserAgent) -> str:
+def _version(agent: Versioned) -> str:
     return ".".join(part for part in (agent.major, agent.minor, agent.patch, agent.patch_minor) if part is not None)

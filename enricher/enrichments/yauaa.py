@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pydantic import Field
-from ua_parser import PartialResult
 
 from enricher.enrichments.contract import Draft, Patch, Resources
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.parameters import Parameters
 from enricher.enrichments.parts.robots import YAUAA
 from enricher.enrichments.parts.text import entity
-from enricher.enrichments.parts.useragent import Parse, builtin, joined
+from enricher.enrichments.parts.useragent import Parse, Parsed, builtin, joined
 from enricher.remembered import remembered
 from shared.event import INDEX
 from shared.schema import SchemaCriterion
@@ -121,7 +120,7 @@ def context(useragent: str, hints: Mapping[str, str], parse: Parse, is_robot: Ca
 
 
 def _parsed(
-    useragent: str, hints: Mapping[str, str], result: PartialResult, is_robot: Callable[[str], bool]
+    useragent: str, hints: Mapping[str, str], result: Parsed, is_robot: Callable[[str], bool]
 ) -> dict[str, str]:
     if is_robot(useragent):
         return _robot(result)
@@ -132,7 +131,7 @@ def _parsed(
     return data
 
 
-def _robot(result: PartialResult) -> dict[str, str]:
+def _robot(result: Parsed) -> dict[str, str]:
     family = result.user_agent.family if result.user_agent else ""
     owner = _ROBOTS_OF.get(family, _UNKNOWN)
     cloud = {"operatingSystemClass": "Cloud", "operatingSystemName": f"{owner} Cloud"}
@@ -148,7 +147,7 @@ def _robot(result: PartialResult) -> dict[str, str]:
     }
 
 
-def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str]) -> str:
+def _device_class(useragent: str, result: Parsed, hints: Mapping[str, str]) -> str:
     family = result.device.family if result.device else ""
     system = _system_name(result)
     if _XBOX in useragent or any(console in family for console in _CONSOLES):
@@ -166,17 +165,17 @@ def _device_class(useragent: str, result: PartialResult, hints: Mapping[str, str
     return "Desktop" if system in _DESKTOP_SYSTEMS else _UNKNOWN
 
 
-def _is_android_tablet(useragent: str, result: PartialResult) -> bool:
+def _is_android_tablet(useragent: str, result: Parsed) -> bool:
     """Browsers leave out "Mobile" on tablets; what apps send (`Dalvik/2.1.0 …`) never says it."""
     unsaid = "Mobile" not in useragent and _ENGINES.search(useragent) is not None
     return unsaid or _TABLETS.match(_model(result)) is not None
 
 
-def _model(result: PartialResult) -> str:
+def _model(result: Parsed) -> str:
     return (result.device.model if result.device else None) or ""
 
 
-def _device(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+def _device(result: Parsed, hints: Mapping[str, str]) -> dict[str, str]:
     brand = result.device.brand if result.device else None
     model = hints.get("sec-ch-ua-model", "").strip('"') or _model(result)
     if not brand or not model or brand.startswith("Generic"):
@@ -187,12 +186,12 @@ def _device(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
     return {"deviceBrand": brand, "deviceName": name}
 
 
-def _system_name(result: PartialResult) -> str:
+def _system_name(result: Parsed) -> str:
     family = result.os.family if result.os else ""
     return _SYSTEMS.get(family, family)
 
 
-def _system(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+def _system(result: Parsed, hints: Mapping[str, str]) -> dict[str, str]:
     name = _system_name(result)
     if not name or name == "Other":
         return {"operatingSystemClass": _UNKNOWN, "operatingSystemName": _UNKNOWN}
@@ -203,7 +202,7 @@ def _system(result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
     return {"operatingSystemClass": kind, "operatingSystemName": name, **_versions("operatingSystem", name, version)}
 
 
-def _agent(useragent: str, result: PartialResult, hints: Mapping[str, str]) -> dict[str, str]:
+def _agent(useragent: str, result: Parsed, hints: Mapping[str, str]) -> dict[str, str]:
     """What names the engine of a browser is one, known by name or not."""
     family = result.user_agent.family if result.user_agent else ""
     if not family or family == "Other":
@@ -215,7 +214,7 @@ def _agent(useragent: str, result: PartialResult, hints: Mapping[str, str]) -> d
     return {"layoutEngineClass": "Browser", "agentClass": kind, "agentName": name, **versions}
 
 
-def _agent_version(result: PartialResult, hints: Mapping[str, str]) -> str | None:
+def _agent_version(result: Parsed, hints: Mapping[str, str]) -> str | None:
     """The hints' full version; else the parsed one, without the zeros of a browser that hides the rest."""
     agent = result.user_agent
     if agent is None:

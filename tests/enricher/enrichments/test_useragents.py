@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from ua_parser import BestAvailableResolver, Domain, load_lazy_builtins
 
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.useragent import builtin
@@ -53,3 +54,21 @@ def test_what_is_longer_than_its_column_is_left_out() -> None:
     found = columns(text := f"{name}/1.2 CFNetwork/1 Darwin/19.3.0", builtin()(text))
     assert "br_family" not in found
     assert found["os_family"] == "iOS"
+
+
+_FEED_READER = "Feedfetcher-Google; (+http://www.google.com/feedfetcher.html; 2 subscribers)"
+
+
+@pytest.mark.parametrize(
+    "useragent", [*(case[0] for case in CASES), _FEED_READER, "", "Mozilla/5.0 (X11; CrOS x86_64 1.2)"]
+)
+def test_the_engine_is_asked_what_ua_parser_would_ask_it(useragent: str) -> None:
+    theirs = BestAvailableResolver(load_lazy_builtins())(useragent, Domain.ALL)
+    ours = builtin()(useragent)
+    for part in ("user_agent", "os", "device"):
+        expected, found = getattr(theirs, part), getattr(ours, part)
+        assert (found and found._asdict()) == (expected and _fields(expected))
+
+
+def _fields(found: Any) -> dict[str, str | None]:
+    return {name: getattr(found, name) for name in found.__dataclass_fields__}
