@@ -24,11 +24,11 @@ class Payload:
 
     __slots__ = ("adapted", "columns", "position", "request")
 
-    def __init__(self, request: Request, position: int) -> None:
+    def __init__(self, request: Request, position: int, columns: list[str]) -> None:
         self.request = request
         self.position = position
+        self.columns = columns
         self.adapted: list[Parameters] = []
-        self.columns: list[str] = []
 
 
 class Underway:

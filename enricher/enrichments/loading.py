@@ -281,7 +281,8 @@ class Enrichments:
             state = prepared(one, self._resources)
         identifier = getattr(module, "IDENTIFIER", one.step.name)
         ask: Callable[..., Any] | None = getattr(module, "ask", None)
-        return identity, Enrichment(one.step.name, identifier, _uri(one), state, module.enrich, ask)
+        foresee: Callable[..., None] | None = getattr(module, "foresee", None)
+        return identity, Enrichment(one.step.name, identifier, _uri(one), state, module.enrich, ask, foresee)
 
     def _watched(self, chosen: Iterable[Chosen]) -> list[Path]:
         return [path_of(asset, self._resources) for one in chosen for asset in one.assets]

@@ -1,7 +1,7 @@
 """Attaches what ua-parser knows of the browser, the operating system and the device."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,12 @@ def _resolver(rules: Matchers) -> Callable[[str, Domain], PartialResult]:
 def _rules(path: Path) -> Matchers:
     rules = yaml.safe_load(path.read_text(encoding="utf-8"))
     return loaders.load_data((rules["user_agent_parsers"], rules["os_parsers"], rules["device_parsers"]))
+
+
+def foresee(useragents: Sequence[str], state: State) -> None:
+    for useragent in useragents:
+        if useragent:
+            state.patch(useragent)
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

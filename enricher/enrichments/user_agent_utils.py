@@ -4,7 +4,7 @@ The Java library behind the original has had no release since 2018; new browsers
 ua_parser or yauaa enrichment instead, and this one only for reports that still read these columns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from enricher.enrichments.contract import Draft, Patch, Resources
@@ -63,6 +63,12 @@ class State(NamedTuple):
 def prepare(_: Config, __: Resources) -> State:
     parse = builtin()
     return State(remembered(_REMEMBERED)(lambda text: Patch(columns(text, parse(text)))))
+
+
+def foresee(useragents: Sequence[str], state: State) -> None:
+    for useragent in useragents:
+        if useragent:
+            state.patch(useragent)
 
 
 def enrich(draft: Draft, state: State) -> Patch | None:

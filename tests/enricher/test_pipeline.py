@@ -145,6 +145,33 @@ def test_events_go_together_but_few_at_a_time() -> None:
     assert (outcome.payloads, outcome.events) == (3, 45)
 
 
+def test_user_agents_are_foreseen_some_payloads_at_a_time() -> None:
+    """As events will have them, before the first of those events; few, since a payload may be a megabyte."""
+    seen: list[list[str] | str] = []
+    watching = enrichment(lambda draft, _: seen.append(draft.values[INDEX["useragent"]]))
+    watching.foresee = lambda useragents, _: seen.append(list(useragents))
+    small = [post(GOOD, user_agent=f"a\t{number}") for number in range(70)]
+    outcome = enrich(*small, enrichments=[watching])
+    assert outcome.events == 70
+    names = [f"a    {number}" for number in range(70)]
+    assert seen == [names[:64], *names[:64], names[64:], *names[64:]]
+    seen.clear()
+    large = [post({**GOOD, "page": "x" * 600_000}, user_agent=name) for name in "abc"]
+    enrich(*large, enrichments=[watching])
+    assert [one for one in seen if isinstance(one, list)] == [["a", "b"], ["c"]]
+
+
+def test_a_bug_in_foresight_costs_nothing() -> None:
+    sent = [post(GOOD, user_agent="a"), record(querystring="e=pv")]
+
+    def fail(*_: object) -> None:
+        raise KeyError("tables")
+
+    blind, seeing = (enrichment(lambda *_: Patch(fields={"app_id": "x"})) for _ in range(2))
+    seeing.foresee = fail
+    assert enrich(*sent, enrichments=[seeing]) == enrich(*sent, enrichments=[blind])
+
+
 def test_answers_that_no_cache_keeps_end_in_the_same_event() -> None:
     """A phase is gone through again for every schema; enrichments are asked once, and nothing is reported twice."""
     asked: list[str] = []

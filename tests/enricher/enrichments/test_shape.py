@@ -1,6 +1,7 @@
 """Every enrichment is one file of one shape, in the order, with an example, a line of documentation and cases."""
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -40,6 +41,8 @@ def test_shape(step: Step) -> None:
     if asks:
         assert inspect.signature(module.ask).return_annotation == Query | None
         assert _signature(module.ask) == _signature(module.enrich)[:2]
+    if hasattr(module, "foresee"):
+        assert _signature(module.foresee) == [Sequence[str], module.State]
 
 
 def _signature(function: object) -> list[object]:

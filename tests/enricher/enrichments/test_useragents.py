@@ -1,14 +1,20 @@
 """What yauaa says of user agents where ua-parser alone would mislead it."""
 
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from ua_parser import BestAvailableResolver, Domain, load_lazy_builtins
 
+from enricher.enrichments import ua_parser, user_agent_utils
+from enricher.enrichments.contract import Draft, Resources
 from enricher.enrichments.parts.crawlers import detector
 from enricher.enrichments.parts.useragent import builtin
 from enricher.enrichments.user_agent_utils import columns
 from enricher.enrichments.yauaa import context
+from shared.event import INDEX, WIDTH
+from shared.payload import CollectorPayload
 
 _ANDROID = (
     "Mozilla/5.0 (Linux; Android 13; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36"
@@ -72,3 +78,14 @@ def test_the_engine_is_asked_what_ua_parser_would_ask_it(useragent: str) -> None
 
 def _fields(found: Any) -> dict[str, str | None]:
     return {name: getattr(found, name) for name in found.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("module", [ua_parser, user_agent_utils])
+def test_what_was_foreseen_is_not_looked_up_again(module: ModuleType) -> None:
+    state = module.prepare(module.Config(), Resources(Path(), Path()))
+    module.foresee(["", _XBOX], state)
+    columns_ = [""] * WIDTH
+    columns_[INDEX["useragent"]] = _XBOX
+    known = len(state.patch.__self__)
+    assert module.enrich(Draft(columns_, {}, CollectorPayload()), state) is not None
+    assert known == len(state.patch.__self__) == 1
