@@ -85,7 +85,7 @@ def list_rows(
     type_: Type = None, app_id: AppId = None, since_: Since = None, limit: Limit = 20, as_json: AsJson = False
 ) -> None:
     """The newest bad rows, oldest of them first: number, time, type, application and reason of each."""
-    wanted = _wanted(type_, app_id, since_)
+    wanted = wanted_by(type_, app_id, since_)
     rows = asyncio.run(_newest(wanted, limit))
     if as_json:
         _write_lines(rows)
@@ -109,7 +109,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """One bad row in full: every reason, and the original payload decoded, without its nulls unless as JSON."""
-    row = asyncio.run(_one(number))
+    row = asyncio.run(one(number))
     if row is None:
         sys.stderr.write(
             f"there is no bad row {number}; it may have aged out of the log, but the table bad_rows has it\n"
@@ -126,7 +126,7 @@ def tail(
     type_: Type = None, app_id: AppId = None, since_: Since = None, limit: Limit = 10, as_json: AsJson = False
 ) -> None:
     """The newest bad rows, then further ones as they come, until Ctrl-C."""
-    wanted = _wanted(type_, app_id, since_)
+    wanted = wanted_by(type_, app_id, since_)
     with suppress(asyncio.CancelledError):
         asyncio.run(_follow(wanted, limit, as_json=as_json))
 
@@ -146,7 +146,7 @@ def understood(record: LogRecord) -> BadRow:
     )
 
 
-async def _pages(reader: LogReader, after: int | None, wait_s: float = END_S) -> AsyncIterator[list[LogRecord]]:
+async def pages(reader: LogReader, after: int | None, wait_s: float = END_S) -> AsyncIterator[list[LogRecord]]:
     """The rest of the log, up to where nothing comes for `wait_s` seconds."""
     while records := await reader.read(after, PAGE, wait_s):
         yield records
@@ -167,13 +167,13 @@ async def _read_all(reader: LogReader, wanted: Wanted, limit: int) -> tuple[list
     """The newest rows that fit, and where the log ended."""
     kept: deque[BadRow] = deque(maxlen=limit)
     end: int | None = None
-    async for records in _pages(reader, None):
+    async for records in pages(reader, None):
         kept.extend(fitting(records, wanted))
         end = records[-1].offset
     return list(kept), end
 
 
-async def _one(number: int) -> BadRow | None:
+async def one(number: int) -> BadRow | None:
     async with open_log(load(SharedSettings), "bad-rows") as reader:
         records = await reader.read(number - 1 if number else None, 1, END_S)
     return understood(records[0]) if records and records[0].offset == number else None
@@ -188,12 +188,12 @@ async def _follow(wanted: Wanted, limit: int, *, as_json: bool) -> None:
         rows, end = await _read_all(reader, wanted, limit)
         _write(rows, as_json=as_json)
         while True:
-            async for records in _pages(reader, end, PATIENCE_S):
+            async for records in pages(reader, end, PATIENCE_S):
                 _write(fitting(records, wanted), as_json=as_json)
                 end = records[-1].offset
 
 
-def _wanted(type_: str | None, app_id: str | None, since_: str | None) -> Wanted:
+def wanted_by(type_: str | None, app_id: str | None, since_: str | None) -> Wanted:
     try:
         return Wanted(type_, app_id, since(since_, now_ms()) if since_ else None)
     except ValueError as error:

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cli import bad_rows, configuration, db, dead, enrichments, queue, schema, scripts
+from cli.bad_row_replay import replay
 from cli.load import load
 from cli.ready import ready
 from shared import telemetry
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+bad_rows.app.command()(replay)
 app.add_typer(bad_rows.app, name="bad-rows")
 app.add_typer(dead.app, name="dead")
 app.add_typer(configuration.app, name="settings")

@@ -18,18 +18,28 @@ def environment(**variables: str) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables}
 
 
-def evnt(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def evnt(
+    folder: Path, *arguments: str, stdin: str | None = None, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Run it as a process in a folder and wait for its end."""
-    return evnt_to(PIPE, folder, *arguments, **variables)
+    return evnt_to(PIPE, folder, *arguments, stdin=stdin, **variables)
 
 
 def evnt_to(
-    output: int | IO[str], folder: Path, *arguments: str, **variables: str
+    output: int | IO[str], folder: Path, *arguments: str, stdin: str | None = None, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     """The same, with somewhere else for what it says."""
     line = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
-        line, env=environment(**variables), cwd=folder, stdout=output, stderr=PIPE, text=True, check=False, timeout=60
+        line,
+        env=environment(**variables),
+        cwd=folder,
+        input=stdin,
+        stdout=output,
+        stderr=PIPE,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
