@@ -106,11 +106,9 @@ async def _rows(reader: LogReader, numbers: Sequence[str] | None, wanted: Wanted
 
 async def _fitting(reader: LogReader, wanted: Wanted) -> AsyncIterator[list[Row]]:
     """Up to where the log ends now: what is given back may fail again, and stand behind it."""
-    end = -1
+    end = await reader.newest()
     async for records in pages(reader, None):
-        end = records[-1].offset
-    async for records in pages(reader, None):
-        older = [record for record in records if record.offset <= end]
+        older = [record for record in records if end is not None and record.offset <= end]
         yield [Row(str(row.number), row.document) for row in fitting(older, wanted)]
         if len(older) < len(records):
             return

@@ -146,9 +146,11 @@ def understood(record: LogRecord) -> BadRow:
     )
 
 
-async def pages(reader: LogReader, after: int | None, wait_s: float = END_S) -> AsyncIterator[list[LogRecord]]:
-    """The rest of the log, up to where nothing comes for `wait_s` seconds."""
-    while records := await reader.read(after, PAGE, wait_s):
+async def pages(
+    reader: LogReader, after: int | None, wait_s: float = END_S, size: int = PAGE
+) -> AsyncIterator[list[LogRecord]]:
+    """The rest of the log, up to where nothing comes for `wait_s` seconds; `size` records at a time."""
+    while records := await reader.read(after, size, wait_s):
         yield records
         after = records[-1].offset
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import bad_rows, configuration, db, dead, enrichments, queue, schema, scripts
+from cli import archive, bad_rows, configuration, db, dead, enrichments, queue, schema, scripts
 from cli.bad_row_replay import replay
 from cli.load import load
 from cli.ready import ready
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 bad_rows.app.command()(replay)
 app.add_typer(bad_rows.app, name="bad-rows")
+app.add_typer(archive.app, name="archive")
 app.add_typer(dead.app, name="dead")
 app.add_typer(configuration.app, name="settings")
 app.add_typer(schema.app, name="schema")

@@ -129,6 +129,12 @@ class LogReader(Protocol):
         Waits at most `wait_s` seconds for the first. Raises StreamUnavailable.
         """
 
+    async def newest(self) -> int | None:
+        """Offset of the newest record, so that who publishes while reading knows where to stop; None: there is none.
+
+        Raises StreamUnavailable.
+        """
+
     async def close(self) -> None:
         """Let go of the connection."""
 

@@ -22,6 +22,9 @@ class EmbeddedLogReader:
     async def _read(self, after: int, limit: int) -> list[LogRecord]:
         return await self._thread.read(lambda c: store.read(c, self._log, after, limit))
 
+    async def newest(self) -> int | None:
+        return await self._thread.read(lambda c: store.newest(c, self._log))
+
     async def close(self) -> None:
         await self._thread.close()
 

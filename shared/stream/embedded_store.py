@@ -240,6 +240,12 @@ def read(connection: sqlite3.Connection, log: str, after: int, limit: int) -> li
     return [LogRecord(row[6], message(row[:6])) for row in connection.execute(_READ, (log, after, limit))]
 
 
+def newest(connection: sqlite3.Connection, log: str) -> int | None:
+    """Offset of a log's newest record."""
+    row: tuple[int | None] = connection.execute("SELECT max(id) FROM record WHERE log = ?", (log,)).fetchone()
+    return row[0]
+
+
 def trim(connection: sqlite3.Connection, log: str, max_bytes: int, stored_before_ms: int, limit: int) -> int:
     """Remove up to `limit` of the oldest records that the log need not keep; returns how many."""
     surplus = amount(connection, log)[1] - max_bytes

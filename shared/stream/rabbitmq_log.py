@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,9 @@ from shared.stream.rabbitmq_wire import header, message, tag
 CREDIT = 256
 
 OFFSET = "x-stream-offset"
+
+#: Seconds after which a log that sent nothing counts as empty.
+SETTLE_S = 0.5
 
 
 @dataclass(eq=False, slots=True)
@@ -69,9 +73,26 @@ class RabbitmqLogReader:
         self._reading: Reading | None = None
 
     async def read(self, after: int | None, limit: int, wait_s: float = 0) -> list[LogRecord]:
+        async with self._asking() as connection:
+            return await self._read(connection, after, limit, wait_s)
+
+    async def newest(self) -> int | None:
+        async with self._asking() as connection:
+            channel = await open_channel(connection, confirms=False)
+            reading = await self._consume(channel, None, "last")
+            while await (reading.next() if reading.position is not None else reading.wait(SETTLE_S)):
+                pass  # "last" is where the newest group of records begins
+            await channel.close()
+            return reading.position
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[AbstractConnection]:
+        """The connection. Whatever goes wrong with it ends it, and the next question makes a new one."""
         try:
             with broker_errors(f"read {self._log}"):
-                return await self._read(after, limit, wait_s)
+                if self._connection is None:
+                    self._connection = await connected(self._settings, f"evnt reader of {self._log}")
+                yield self._connection
         except BaseException:
             await self.close()
             raise
@@ -81,10 +102,10 @@ class RabbitmqLogReader:
         if connection:
             await hang_up(connection)
 
-    async def _read(self, after: int | None, limit: int, wait_s: float) -> list[LogRecord]:
-        if self._connection is None:
-            self._connection = await connected(self._settings, f"evnt reader of {self._log}")
-        reading = await self._at(self._connection, after)
+    async def _read(
+        self, connection: AbstractConnection, after: int | None, limit: int, wait_s: float
+    ) -> list[LogRecord]:
+        reading = await self._at(connection, after)
         found: list[LogRecord] = []
         while len(found) < limit:
             record = await reading.next() or (await reading.wait(wait_s) if not found else None)

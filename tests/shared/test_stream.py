@@ -274,6 +274,17 @@ async def test_a_log_can_be_followed(settings: SharedSettings) -> None:
         assert [r.message for r in await following] == [a_message(1)]
 
 
+async def test_a_log_knows_its_newest_record(settings: SharedSettings) -> None:
+    async with open_publisher(settings) as publisher, open_log(settings, "bad-rows") as log:
+        assert await log.newest() is None
+        for start in (0, 300):
+            await publisher.publish("bad", some(300, start))
+            await asyncio.sleep(0.5)  # a broker counts its newest ones late
+            newest = await log.newest()
+            records = await log.read(None, 1_000)
+            assert (len(records), newest) == (start + 300, records[-1].offset)
+
+
 async def test_the_raw_archive_keeps_what_was_consumed(settings: SharedSettings) -> None:
     archiving = limited(settings, raw_archive=True)
     async with open_publisher(archiving) as publisher, open_log(archiving, "raw.archive") as log:

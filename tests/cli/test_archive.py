@@ -1,0 +1,109 @@
+"""`evnt archive replay` as an operator runs it, on both transports."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from cli.archive import Period, insist
+from shared.identity import now_ms, uuid7
+from shared.settings import SharedSettings
+from shared.stream import open_publisher, open_subscriber
+from shared.stream.contract import Message, StreamName, StreamUnavailable
+from tests.cli.command import invoke
+from tests.cli.test_bad_rows import HOUR_MS, NOW_MS, variables
+
+PERIOD = ("--since", "2027-01-15T07:30", "--until", "2027-01-15T09:00")
+
+
+def messages() -> list[Message]:
+    """One before the period, thirty in it, one behind it."""
+    times = [NOW_MS - HOUR_MS, *range(NOW_MS, NOW_MS + 30), NOW_MS + HOUR_MS]
+    return [
+        Message(b"%d" % time, uuid7(), time, "collector-payload", "application/x-thrift", {"payloads": 2})
+        for time in times
+    ]
+
+
+async def run(settings: SharedSettings, *arguments: str, archives: bool = True) -> Result:
+    """In a thread, since it has an event loop of its own."""
+    switched = {"EVNT_INGEST__LIMITS__RAW_ARCHIVE": str(archives).lower()}
+    return await asyncio.to_thread(invoke, "archive", "replay", *arguments, **variables(settings), **switched)
+
+
+async def taken(settings: SharedSettings, most: int) -> list[Message]:
+    async with open_subscriber(settings, "raw", 100) as subscriber:
+        found: list[Message] = []
+        while deliveries := await subscriber.receive(100, 3 if len(found) < most else 0.5):
+            found += [delivery.message for delivery in deliveries]
+            await subscriber.ack(deliveries)
+    return found
+
+
+@pytest.fixture
+async def archived(settings: SharedSettings) -> tuple[SharedSettings, list[Message]]:
+    """Collected, enriched long ago."""
+    limits = settings.ingest.limits.model_copy(update={"raw_archive": True})
+    archiving = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"limits": limits})})
+    sent = messages()
+    async with open_publisher(archiving) as publisher:
+        await publisher.publish("raw", sent)
+    assert await taken(archiving, len(sent)) == sent
+    return archiving, sent
+
+
+async def test_a_period_is_enriched_again(archived: tuple[SharedSettings, list[Message]]) -> None:
+    settings, sent = archived
+    done = await run(settings, *PERIOD, "--dry-run")
+    assert (done.exit_code, done.stdout) == (0, "would be given back to raw: 60 payloads in 30 messages\n"), done.stderr
+    done = await run(settings, *PERIOD)
+    assert (done.exit_code, done.stdout) == (0, "given back to raw: 60 payloads in 30 messages\n"), done.stderr
+    assert await taken(settings, 30) == sent[1:-1], "and nothing of the dry run; ids and times stay"
+
+
+async def test_without_an_archive_it_says_so(tmp_path: Path) -> None:
+    settings = SharedSettings(data_dir=tmp_path)
+    done = await run(settings, *PERIOD, archives=False)
+    assert done.exit_code == 2
+    assert "ingest.limits.raw_archive is off" in " ".join(done.stderr.replace("│", " ").split())
+
+
+async def test_a_wrong_time_is_a_usage_error(tmp_path: Path) -> None:
+    for arguments in (("--since", "yesterday"), ("--since", "1h", "--until", "soon")):
+        done = await run(SharedSettings(data_dir=tmp_path), *arguments)
+        assert done.exit_code == 2
+        assert "expected 90s" in " ".join(done.stderr.split())
+
+
+def test_a_period_begins_with_its_first_moment_and_ends_before_its_last() -> None:
+    period = Period(10, 12)
+    assert [time for time in range(9, 14) if period.has(Message(b"", "", time, "", ""))] == [10, 11]
+
+
+class Full:
+    """A raw stream that takes nothing for a while."""
+
+    ready = True
+
+    def __init__(self, refusals: int) -> None:
+        self._refusals = refusals
+        self.published: list[Message] = []
+
+    async def publish(self, stream: StreamName, sent: Sequence[Message]) -> None:
+        if self._refusals:
+            self._refusals -= 1
+            raise StreamUnavailable(f"{stream} is full")
+        self.published += sent
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_full_stream_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = Full(2)
+    sent = [Message(b"", uuid7(), now_ms(), "", "")]
+    await insist(stream, sent, pause_s=0)
+    assert stream.published == sent
+    assert capsys.readouterr().err == "raw is full; trying again, Ctrl-C to stop\n" * 2
