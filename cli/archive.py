@@ -3,16 +3,18 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import typer
 
 from cli.bad_rows import pages
 from cli.since import since
-from shared.identity import now_ms
+from shared.identity import now_ms, uuid7
 from shared.settings import SharedSettings, load
 from shared.stream import open_log, open_publisher
 from shared.stream.contract import Message, Publisher, StreamUnavailable
+from shared.stream.topology import REPLAY_HEADER
 
 app = typer.Typer(no_args_is_help=True, help="The archive of the raw stream, with ingest.limits.raw_archive.")
 
@@ -64,19 +66,26 @@ async def _replay(period: Period, dry_run: bool) -> tuple[int, int]:
     settings = load(SharedSettings)
     if not settings.ingest.limits.raw_archive:
         raise typer.BadParameter("nothing is archived: ingest.limits.raw_archive is off")
-    messages = payloads = 0
+    run = uuid7()
+    seen: set[str] = set()
+    payloads = 0
     async with open_log(settings, "raw.archive") as log, open_publisher(settings) as publisher:
-        end = await log.newest()  # what is given back is archived too
+        end = await log.newest()  # what is given back is archived too, now and by earlier replays
         async for records in pages(log, None, size=PAGE):
             older = [record for record in records if end is not None and record.offset <= end]
             found = [record.message for record in older if period.has(record.message)]
+            new = {message.message_id: message for message in found if message.message_id not in seen}
             if not dry_run:
-                await insist(publisher, found)
-            messages += len(found)
-            payloads += sum(int(message.headers.get("payloads", 1)) for message in found)
+                await insist(publisher, [_named(message, run) for message in new.values()])
+            seen |= new.keys()
+            payloads += sum(int(message.headers.get("payloads", 1)) for message in new.values())
             if len(older) < len(records):
                 break
-    return messages, payloads
+    return len(seen), payloads
+
+
+def _named(message: Message, run: str) -> Message:
+    return replace(message, headers={**message.headers, REPLAY_HEADER: run})
 
 
 async def insist(publisher: Publisher, messages: Sequence[Message], pause_s: float = PAUSE_S) -> None:

@@ -1,6 +1,6 @@
 """Outcomes of several raw messages, gathered until they are worth publishing, and the messages made of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -9,6 +9,7 @@ from uuid import UUID
 from enricher.outcome import Line, Outcome
 from shared.identity import uuid5
 from shared.stream.contract import Delivery, Message, StreamName
+from shared.stream.topology import REPLAY_HEADER
 
 #: Schema names in a message's headers; longer lists are left out, and the reader parses the lines.
 _MOST_NAMES: Final = 32_768
@@ -48,13 +49,19 @@ class Batch:
     def messages(self, limits: ChunkLimits, now_ms: int) -> list[tuple[StreamName, list[Message]]]:
         """What to publish, by stream. The same batch makes the same ids."""
         first, last = self.deliveries[0].message.message_id, self.deliveries[-1].message.message_id
+        replays = [
+            one.message.headers[REPLAY_HEADER] for one in self.deliveries if REPLAY_HEADER in one.message.headers
+        ]
+        passed_on = {REPLAY_HEADER: replays[0]} if replays else {}
         made: list[tuple[StreamName, list[Message]]] = [("bad", self.bad)] if self.bad else []
         chunked: tuple[tuple[StreamName, list[Line]], ...] = (("enriched", self.enriched), ("failed", self.failed))
         for stream, lines in chunked:
             if lines:
                 name = f"{stream}.{len(self.deliveries)}.{last}"
                 chunks = enumerate(split(lines, limits))
-                made.append((stream, [_chunk(stream, c, stable_id(first, f"{name}.{n}"), now_ms) for n, c in chunks]))
+                made.append(
+                    (stream, [_chunk(stream, c, stable_id(first, f"{name}.{n}"), now_ms, passed_on) for n, c in chunks])
+                )
         return made
 
 
@@ -95,8 +102,10 @@ def _within(lines: Sequence[Line], most_bytes: int) -> Iterator[Sequence[Line]]:
     yield lines[start:]
 
 
-def _chunk(stream: StreamName, lines: Sequence[Line], message_id: str, now_ms: int) -> Message:
-    headers: dict[str, int | str] = {"events": len(lines)}
+def _chunk(
+    stream: StreamName, lines: Sequence[Line], message_id: str, now_ms: int, passed_on: Mapping[str, int | str]
+) -> Message:
+    headers: dict[str, int | str] = {"events": len(lines), **passed_on}
     events = {line.event_schema for line in lines if line.event_schema}
     entities = {uri for line in lines for uri in line.entity_schemas}
     names = {"event_schemas": " ".join(sorted(events)), "entity_schemas": " ".join(sorted(entities))}

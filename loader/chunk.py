@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _CONTEXTS, _EVENT, _DERIVED = INDEX["contexts"], INDEX["unstruct_event"], INDEX["derived_contexts"]
 _EVENT_ID, _FINGERPRINT, _COLLECTED = INDEX["event_id"], INDEX["event_fingerprint"], INDEX["collector_tstamp"]
+_ENRICHED = INDEX["etl_tstamp"]
 
 #: What stands between two lines once the line breaks are cells of their own.
 _BREAK = b"\t\n\t"
@@ -39,7 +40,8 @@ class Chunk:
 
     body: the lines as they came. atomic: the 128 atomic cells as escaped TSV. contexts: the entities of `contexts` and
     `derived_contexts`, and events: the self-describing event or b"", as `entities` cuts them. context_keys, event_keys:
-    their schemas, without `iglu:`; there may be more than occur.
+    their schemas, without `iglu:`; there may be more than occur. replay: names the time when an operator had its events
+    enriched again; "" for what is new.
     """
 
     body: bytes
@@ -52,6 +54,7 @@ class Chunk:
     fingerprints: list[bytes]
     collected: list[bytes]
     bad: list[BadLine]
+    replay: str = ""
 
     def __len__(self) -> int:
         return len(self.atomic)
@@ -78,7 +81,12 @@ class Chunk:
             picked(self.fingerprints),
             picked(self.collected),
             [],
+            self.replay,
         )
+
+    def enriched(self) -> list[bytes]:
+        """etl_tstamp of each line."""
+        return [line.split(b"\t", _ENRICHED + 1)[_ENRICHED] for line in self.lines()]
 
 
 def read(body: bytes, careful: bool = False) -> Chunk:

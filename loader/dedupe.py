@@ -1,6 +1,7 @@
 """Effectively once: what names an insert, and which rows may be in the table already.
 
-A row is known by event id and fingerprint. A cache never decides alone that a row goes: the table is asked.
+A row is known by event id and fingerprint, and, where an operator had events enriched again, by the time of that. A
+cache never decides alone that a row goes: the table is asked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ def token(chunks: Iterable[Chunk], run: str = "") -> str:
     for chunk in chunks:
         pairs = zip(chunk.event_ids, chunk.fingerprints, strict=True)
         digest.update(b"".join([b"%b\t%b\n" % pair for pair in pairs]))
+        digest.update(chunk.replay.encode())
     return digest.hexdigest()
 
 
@@ -50,7 +52,13 @@ def without(chunk: Chunk, stored: frozenset[StoredEvent]) -> Chunk:
     """The rows of a chunk that the table does not hold."""
     if not stored:
         return chunk
-    rows = [row for row, event in enumerate(_known_as(chunk)) if event not in stored]
+    events = _known_as(chunk)
+    if chunk.replay:
+        times = [StoredEvent(*event, time.decode()) for event, time in zip(events, chunk.enriched(), strict=True)]
+        rows = [row for row, event in enumerate(times) if event not in stored]
+    else:
+        known = _pairs(stored)
+        rows = [row for row, event in enumerate(events) if event not in known]
     return chunk if len(rows) == len(chunk) else chunk.take(rows)
 
 
@@ -58,13 +66,15 @@ def clashes(chunk: Chunk, stored: frozenset[StoredEvent]) -> int:
     """Rows whose event id is stored with another fingerprint: synthetic duplicates, which are kept."""
     if not stored:
         return 0
-    ids = {event.event_id for event in stored}
-    return sum(event.event_id in ids and event not in stored for event in _known_as(chunk))
+    known = _pairs(stored)
+    ids = {event_id for event_id, _ in known}
+    return sum(event[0] in ids and event not in known for event in _known_as(chunk))
 
 
-def _known_as(chunk: Chunk) -> list[StoredEvent]:
+def _pairs(stored: frozenset[StoredEvent]) -> set[tuple[str, str]]:
+    return {(event.event_id, event.fingerprint) for event in stored}
+
+
+def _known_as(chunk: Chunk) -> list[tuple[str, str]]:
     pairs = zip(chunk.event_ids, chunk.fingerprints, strict=True)
-    return [
-        StoredEvent(event_id.decode().lower(), fingerprint.decode("utf-8", "replace"))
-        for event_id, fingerprint in pairs
-    ]
+    return [(event_id.decode().lower(), fingerprint.decode("utf-8", "replace")) for event_id, fingerprint in pairs]

@@ -16,6 +16,7 @@ from loader.warehouse.contract import RowsRefused, TableName, Warehouse
 from shared.identity import Clock
 from shared.process import Misconfigured
 from shared.stream.contract import Delivery, Subscriber
+from shared.stream.topology import REPLAY_HEADER
 from shared.telemetry import logger
 
 #: Characters of a reason that goes with a buried message.
@@ -100,7 +101,9 @@ class EventLoading:
         """A chunk that brings a bug to light must not bring down the loader, and with it all its neighbours, again
         and again: it goes where operators look for poison."""
         try:
-            return self._take_apart(delivery.message.body)
+            chunk = self._take_apart(delivery.message.body)
+            chunk.replay = str(delivery.message.headers.get(REPLAY_HEADER, ""))
+            return chunk
         except Exception as bug:  # noqa: BLE001 - whatever it is, it is this chunk's
             self._log.exception("chunk.buried", table=self._table, message_id=delivery.message.message_id)
             await self._subscriber.bury([delivery], repr(bug)[:LONGEST_REASON])

@@ -92,6 +92,7 @@ class EventStore:
     async def _put_carefully(self, chunks: Sequence[Chunk]) -> list[bytes]:
         """First what can be found wrong here, without asking; the rest by halves."""
         parsed = read(b"\n".join(chunk.body for chunk in chunks if len(chunk)), careful=True)
+        parsed.replay = max((chunk.replay for chunk in chunks), default="")
         return [badrows.parsing_error(*line) for line in parsed.bad] + await self._divide(parsed)
 
     async def _divide(self, chunk: Chunk) -> list[bytes]:

@@ -123,11 +123,12 @@ class ClickHouse:
             # one text and not a list: aiochclient parses every statement, and would take ten times as long
             ids = literal(" ".join(wanted[first : first + _MOST_IDS]))
             rows = await self._rows(
-                f"SELECT toString(event_id), toValidUTF8(ifNull(event_fingerprint, '')) FROM {target} "
+                "SELECT toString(event_id), toValidUTF8(ifNull(event_fingerprint, '')), "
+                f"ifNull(toString(etl_tstamp), '') FROM {target} "
                 f"WHERE event_id IN arrayMap(id -> toUUID(id), splitByChar(' ', {ids})) AND collector_tstamp "
                 f"BETWEEN toDateTime64({literal(oldest)}, 3, 'UTC') AND toDateTime64({literal(newest)}, 3, 'UTC')"
             )
-            found.update(StoredEvent(event_id, fingerprint) for event_id, fingerprint in rows)
+            found.update(StoredEvent(*row) for row in rows)
         return frozenset(found)
 
     async def close(self) -> None:

@@ -67,10 +67,14 @@ class Column(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """What tells one stored event from another: a clash of ids has another fingerprint."""
+    """What tells one stored event from another: a clash of ids has another fingerprint.
+
+    enriched: etl_tstamp, as the lines have it; an event that was enriched again has another.
+    """
 
     event_id: str
     fingerprint: str
+    enriched: str
 
 
 class Warehouse(Protocol):

@@ -14,6 +14,10 @@ QUEUE_OF: dict[StreamName, QueueName] = {
 SOURCE_QUEUE_HEADER = "x-evnt-source-queue"
 REASON_HEADER = "x-evnt-error"
 
+#: Names the replay that a message comes from, whose events may be in the table already. New messages made of it have it
+#: too.
+REPLAY_HEADER = "replay"
+
 #: A dead message's headers that a replay takes off again.
 MARKS = (SOURCE_QUEUE_HEADER, REASON_HEADER)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -285,6 +285,14 @@ def batch(*made: Line) -> Batch:
 def test_headers_name_the_schemas_in_a_chunk() -> None:
     ((_, (chunk,)),) = batch(line(1, "iglu:b", "iglu:y", "iglu:x"), line(1, "iglu:a", "iglu:x")).messages(CHUNK, 0)
     assert chunk.headers == {"events": 2, "event_schemas": "iglu:a iglu:b", "entity_schemas": "iglu:x iglu:y"}
+
+
+def test_chunks_name_the_replay_that_they_come_from() -> None:
+    new, again = batch(line(1)), batch(line(1))
+    message = replace(again.deliveries[0].message, headers={"payloads": 1, "replay": "name"})
+    new.deliveries.append(replace(again.deliveries[0], message=message))
+    ((_, (chunk,)),) = new.messages(CHUNK, 0)
+    assert chunk.headers["replay"] == "name"
 
 
 def test_too_many_names_are_left_out() -> None:

@@ -72,7 +72,7 @@ class FakeWarehouse:
         wanted = frozenset(event_ids)
         self.asked.append(wanted)
         return frozenset(
-            StoredEvent(row["event_id"], row["event_fingerprint"])
+            StoredEvent(row["event_id"], row["event_fingerprint"], row.get("etl_tstamp", ""))
             for row in self.rows.get(table, [])
             if row["event_id"] in wanted and oldest <= row["collector_tstamp"] <= newest
         )

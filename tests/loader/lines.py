@@ -56,10 +56,11 @@ def chunk(*numbers: int, **cells: str) -> bytes:
     return b"\n".join(line(number, **cells) for number in numbers)
 
 
-def delivery(body: bytes, message_id: str = "m", redelivered: bool = False, timestamp_ms: int = 0) -> Delivery:
-    message = Message(
-        body, message_id, timestamp_ms, "enriched-tsv", "text/tab-separated-values", {"events": body.count(b"\n") + 1}
-    )
+def delivery(
+    body: bytes, message_id: str = "m", redelivered: bool = False, timestamp_ms: int = 0, replay: str = ""
+) -> Delivery:
+    headers: dict[str, int | str] = {"events": body.count(b"\n") + 1, **({"replay": replay} if replay else {})}
+    message = Message(body, message_id, timestamp_ms, "enriched-tsv", "text/tab-separated-values", headers)
     return Delivery(message, redelivered, 1 + redelivered, None)
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from loader.loading import once
 from loader.settings import DedupeSettings
+from loader.warehouse.contract import RowsRefused
 from tests.loader.bench import Bench, ids
 from tests.loader.lines import chunk, delivery, line
 
@@ -55,6 +56,38 @@ async def test_what_a_tracker_sends_again_is_dropped_once_the_table_confirms_it(
     await bench.loading([delivery(chunk(2, 3, **later), "b")])
     assert bench.loaded() == ids(1, 2, 3)
     assert bench.warehouse.asked == [frozenset(ids(2))]
+
+
+def enriched_at(second: int, *numbers: int, **cells: str) -> bytes:
+    return chunk(*numbers, etl_tstamp=f"2026-11-24 10:00:{second:02d}.000", **cells)
+
+
+async def test_what_is_enriched_again_is_stored_beside_what_it_replaces() -> None:
+    """The same ids, in the same order, a moment later: for an event that is new this would be a copy."""
+    bench = Bench()
+    await bench.loading([delivery(enriched_at(1, 1, 2), "a")])
+    again = delivery(enriched_at(2, 1, 2), "a", replay="first")
+    await bench.loading([again])
+    assert bench.loaded() == ids(1, 2, 1, 2)
+    assert bench.metric("duplicates_total", kind="stored") == 0
+    await bench.loading([delivery(enriched_at(2, 1, 2), "a", redelivered=True, replay="first")])
+    assert bench.loaded() == ids(1, 2, 1, 2), "but once only"
+    await bench.loading([delivery(enriched_at(3, 1, 2, app_id="x"), "a", replay="second"), delivery(chunk(3), "b")])
+    assert bench.loaded() == ids(1, 2, 1, 2, 1, 2, 3)
+
+
+async def test_what_is_enriched_again_and_refused_is_divided() -> None:
+    bench = Bench()
+    await bench.loading([delivery(enriched_at(1, 1, 2), "a")])
+    refusals = iter([RowsRefused("no")])
+
+    def refuse(_: object) -> None:
+        if error := next(refusals, None):
+            raise error
+
+    bench.warehouse.refuse = refuse
+    await bench.loading([delivery(enriched_at(2, 1, 2), "a", replay="first")])
+    assert bench.loaded() == ids(1, 2, 1, 2)
 
 
 async def test_a_cache_alone_never_drops() -> None:

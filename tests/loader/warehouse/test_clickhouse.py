@@ -82,8 +82,12 @@ async def test_other_fingerprints_of_an_id_are_kept(warehouse: ClickHouse, datab
 
 async def test_stored_events_are_found_within_their_time(warehouse: ClickHouse) -> None:
     await warehouse.insert("events", body(event(0), event(1)), "one")
+    columns = "event_id\tcollector_tstamp\tevent_fingerprint\tetl_tstamp"
+    await warehouse.insert("events", body(event(2, "\t2026-01-02 03:04:06.789"), columns=columns), "two")
     moment = "2026-01-02 03:04:05.678"
-    assert await warehouse.stored("events", [IDS[0], IDS[5]], moment, moment) == {StoredEvent(IDS[0], "f")}
+    enriched = StoredEvent(IDS[2], "f", "2026-01-02 03:04:06.789")
+    assert await warehouse.stored("events", [IDS[2]], moment, moment) == {enriched}
+    assert await warehouse.stored("events", [IDS[0], IDS[5]], moment, moment) == {StoredEvent(IDS[0], "f", "")}
     assert await warehouse.stored("events", IDS, "2026-01-02 03:04:05.679", "2026-02-01 00:00:00.000") == set()
     assert await warehouse.stored("events_failed", IDS, moment, moment) == set()
     assert await warehouse.stored("events", [], moment, moment) == set()
@@ -94,7 +98,7 @@ async def test_thousands_of_ids_are_asked_for_in_parts(warehouse: ClickHouse) ->
     rows = [f"{identifier}\t2026-01-02 03:04:05.678\tf" for identifier in ids]
     assert await warehouse.insert("events", body(*rows), "one") == 5000
     found = await warehouse.stored("events", ids, "2026-01-01 00:00:00.000", "2026-02-01 00:00:00.000")
-    assert {event_id for event_id, _ in found} == set(ids)
+    assert {event.event_id for event in found} == set(ids)
 
 
 async def test_columns_are_added_by_loaders_that_race(open_warehouse: Open, database: str) -> None:
@@ -228,7 +232,7 @@ async def test_a_view_of_the_operators_that_fails_stores_rows_once(
 async def test_a_fingerprint_that_is_no_text_is_asked_for_like_any_other(warehouse: ClickHouse) -> None:
     await warehouse.insert("events", body(event(0, fingerprint="?")).replace(b"?", b"\xff"), "one")
     moment = "2026-01-02 03:04:05.678"
-    assert await warehouse.stored("events", [IDS[0]], moment, moment) == {StoredEvent(IDS[0], "\ufffd")}
+    assert await warehouse.stored("events", [IDS[0]], moment, moment) == {StoredEvent(IDS[0], "\ufffd", "")}
 
 
 async def test_views_show_a_column_that_another_loader_adds_meanwhile(
