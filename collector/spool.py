@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from collector.metrics import Metrics
 from collector.settings import SpoolSettings
@@ -22,6 +23,9 @@ _BATCH = 50
 
 #: Pause before an outage is looked at again, seconds.
 _PAUSE_S = 0.5
+
+#: Longest time between two looks at what is kept, seconds: that nothing was lent may be a disk that took nothing then.
+_LOOK_S = 1.0
 
 #: More often than any message is ever lent.
 _EVER = 2**31 - 1
@@ -87,7 +91,9 @@ class Spool:
     async def drain(self, target: Publisher) -> None:
         """Send what is kept to the stream it was meant for, whenever that takes messages; ends when cancelled."""
         while True:
-            await self._filled.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._filled.wait()
             self._filled.clear()
             while held := await self._subscriber.receive(_BATCH, 0):
                 self._held = held

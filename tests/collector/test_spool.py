@@ -17,7 +17,7 @@ from collector.spool import Spool, SpoolingPublisher, limits
 from shared.badrow import Processor
 from shared.settings import StreamLimits
 from shared.stream import open_embedded_publisher, open_embedded_subscriber
-from shared.stream.contract import Message, Publisher, StreamName, StreamUnavailable, Subscriber
+from shared.stream.contract import Delivery, Message, Publisher, StreamName, StreamUnavailable, Subscriber
 from tests.collector.stream import MemoryPublisher, MemorySubscriber
 
 HOUR_MS = 3_600_000
@@ -119,6 +119,23 @@ async def test_the_next_process_sends_what_the_last_one_left(tmp_path: Path) -> 
     async with on_disk(tmp_path, Clock()) as spool, draining(spool, stream):
         await asyncio.sleep(0.1)
     assert len(stream.published) == 1
+
+
+async def test_what_a_disk_that_failed_for_a_moment_did_not_lend_goes_on_too() -> None:
+    class Failing(MemorySubscriber):
+        """Lends nothing at first, as while its file is locked or its disk full."""
+
+        failures = 1
+
+        async def receive(self, limit: int, wait_s: float) -> list[Delivery]:
+            self.failures -= 1
+            return [] if self.failures >= 0 else await super().receive(limit, wait_s)
+
+    kept, stream = MemoryPublisher(), MemoryPublisher()
+    spool = spooling(kept, Failing(kept))
+    await spool.put([message("kept")])
+    async with draining(spool, stream):
+        await until(lambda: stream.published)
 
 
 async def test_a_full_spool_takes_nothing_more_until_it_has_drained(tmp_path: Path) -> None:
