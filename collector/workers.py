@@ -55,6 +55,8 @@ class Workers:
         code = 0
         while self._numbers:
             process, status = os.wait()
+            if process not in self._numbers:  # none of ours: the first process of a container adopts orphans
+                continue
             number = self._numbers.pop(process)
             left = os.waitstatus_to_exitcode(status)
             if left == EXIT_MISCONFIGURED:

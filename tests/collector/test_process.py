@@ -122,6 +122,31 @@ def test_a_worker_that_fails_at_the_end_fails_the_whole(when_told: str, code: in
         running.communicate()
 
 
+def test_a_child_that_is_no_worker_may_end() -> None:
+    """The shell that became this process may have started others, and the first process of a container adopts."""
+    script = (
+        "import os, signal, sys, time\n"
+        "from collector.workers import Workers\n"
+        "if not os.fork():\n"
+        "    os._exit(0)\n"
+        "def work(number):\n"
+        "    while os.getppid() == parent:\n"
+        "        time.sleep(0.05)\n"
+        "parent = os.getpid()\n"
+        "sys.exit(Workers(2, work).run())\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    try:
+        until(lambda: len(children(running.pid)) == 2)
+        time.sleep(0.2)
+        assert len(children(running.pid)) == 2
+        running.terminate()
+        assert running.wait(20) == 0
+    finally:
+        running.kill()
+        running.communicate()
+
+
 def test_half_a_head_that_comes_with_the_connection_is_cut_off() -> None:
     port = free_port()
     with (
