@@ -2,6 +2,7 @@
 
 import json
 import sys
+from http.client import HTTPException
 from typing import Annotated, Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -33,7 +34,15 @@ def _ask(admin: AdminSettings) -> str | None:
         with urlopen(f"http://{host}:{admin.port}/ready", timeout=5):
             return None
     except HTTPError as error:
-        checks = json.load(error).get("checks", {})
-        return "; ".join(f"{name}: {said}" for name, said in checks.items() if said != "ok") or "not ready"
-    except OSError as error:
+        return _told(error.read()) or f"not ready: {host}:{admin.port} answers {error.code}"
+    except (OSError, HTTPException) as error:
         return f"does not answer on {host}:{admin.port} ({error})"
+
+
+def _told(body: bytes) -> str:
+    """What checks complain of; nothing where another program answers on that port."""
+    try:
+        checks = json.loads(body)["checks"].items()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ""
+    return "; ".join(f"{name}: {said}" for name, said in checks if said != "ok")

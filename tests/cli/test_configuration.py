@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -89,6 +90,29 @@ def test_processes_that_are_not_there_are_not_ready() -> None:
     done = invoke("ready", "loader", EVNT_LOADER__ADMIN__PORT="1")
     assert done.exit_code == 1
     assert done.stdout.startswith("loader: does not answer on 127.0.0.1:1 ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>", "not ready: 127.0.0.1:{port} answers 404\n"),
+        (b'HTTP/1.1 500 Oh\r\nContent-Length: 14\r\n\r\n{"checks": []}', "not ready: 127.0.0.1:{port} answers 500\n"),
+        (b"-ERR unknown command\r\n", "does not answer on 127.0.0.1:{port} (-ERR unknown command"),
+    ],
+)
+def test_another_program_on_an_admin_port_is_not_ready(answer: bytes, words: str) -> None:
+    def serve(listening: socket.socket) -> None:
+        connection = listening.accept()[0]
+        connection.recv(65536)
+        connection.sendall(answer)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        port = listening.getsockname()[1]
+        thread.submit(serve, listening)
+        done = invoke("ready", "loader", EVNT_LOADER__ADMIN__PORT=str(port))
+    assert done.exit_code == 1
+    assert done.stdout.startswith(f"loader: {words.format(port=port)}")
 
 
 @pytest.mark.parametrize(
