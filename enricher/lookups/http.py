@@ -61,7 +61,7 @@ class HttpService:
             return Answer(error=f"uri [{_shown(question.url)}] is not valid: {_told(error, question.url)}")
         except TimeoutError:
             return Answer(error=f"no answer from {_shown(question.url)} within {question.timeout_ms} ms")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, IndexError) as error:  # the last: yarl's, of `http://[]@/`
             return Answer(error=f"{type(error).__name__}: {_told(error, question.url)}")
 
     async def _exchange(self, question: HttpQuestion) -> Answer:

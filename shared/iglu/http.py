@@ -78,7 +78,8 @@ class HttpRegistry:
                 URL(self._root + path, encoded=True), headers=self._headers, allow_redirects=not self._headers
             ) as response:
                 return _answer(response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, IndexError) as error:
+            # the last two: redirects to what is no address, `http://a..b/` and `http://[]@/`
             return Failure("ClientFailure", str(error) or type(error).__name__, outage=True)
 
     def _open(self) -> aiohttp.ClientSession:

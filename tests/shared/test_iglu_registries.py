@@ -170,6 +170,27 @@ async def test_a_key_follows_no_redirect(server: TestServer, answers: Answers, r
     assert answers.requests == 1
 
 
+@pytest.mark.parametrize("location", ["http://a..b/", f"http://{'a' * 64}/", "http://[]@/", "http://[", "ftp://x/"])
+async def test_a_redirect_to_what_is_no_address_is_an_outage(
+    server: TestServer, answers: Answers, location: str
+) -> None:
+    answers.location = location
+    registry = HttpRegistry("r", str(server.make_url("/api/")), sleep=no_pause)
+    failure = await registry.fetch(KEY)
+    await registry.close()
+    assert isinstance(failure, Failure)
+    assert (failure.error, failure.outage) == ("ClientFailure", True)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+async def test_a_registry_whose_name_nobody_can_look_up_is_an_outage(host: str) -> None:
+    registry = HttpRegistry("r", f"http://{host}", sleep=no_pause)
+    failure = await registry.fetch(KEY)
+    await registry.close()
+    assert isinstance(failure, Failure)
+    assert failure.outage
+
+
 async def test_a_registry_that_is_not_there_is_an_outage(unused_tcp_port_factory: Callable[[], int]) -> None:
     registry = HttpRegistry("r", f"http://127.0.0.1:{unused_tcp_port_factory()}", sleep=no_pause)
     failure = await registry.fetch(KEY)

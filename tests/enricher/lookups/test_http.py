@@ -164,7 +164,9 @@ async def test_no_answer_tells_the_key_in_the_address(
     assert "k3y" not in answer.error
 
 
-@pytest.mark.parametrize("address", ["nowhere?app_id=k3y", "http://u:k3y@[bad/", "ftp://h/?app_id=k3y", "http:///k3y"])
+@pytest.mark.parametrize(
+    "address", ["nowhere?app_id=k3y", "http://u:k3y@[bad/", "ftp://h/?app_id=k3y", "http:///k3y", "http://[]@/k3y"]
+)
 async def test_no_address_tells_its_key(lookups: Lookups, address: str) -> None:
     answer = await lookups.ask(question(address))
     assert answer.error is not None
