@@ -20,7 +20,7 @@ from collector.sections import (
     Token,
 )
 from collector.visitor_sections import CookieBounceSettings, CookieSettings, DoNotTrackCookieSettings, P3pSettings
-from shared.settings import AdminSettings, Section, SharedSettings
+from shared.settings import AdminSettings, Host, Section, SharedSettings
 
 
 class CrossDomainSettings(Section):
@@ -165,7 +165,7 @@ class CollectorAdminSettings(AdminSettings):
 
 
 class CollectorSettings(Section):
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on; 0.0.0.0 listens on all."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port for HTTP."""

@@ -8,11 +8,23 @@ Relative paths are relative to the working directory of the process.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from shared.document import read_yaml
@@ -50,6 +62,8 @@ RESERVED_PREFIX = "TEST_"
 
 _LARGEST = 2**63 - 1
 
+_NOT_IN_NAMES = re.compile(r"[\s\0/:@?#%\\\[\]]")
+
 
 class SettingsError(Exception):
     """The configuration can't be used; `problems` says per key what was expected. The process must not start."""
@@ -57,6 +71,21 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+def _host(value: str) -> str:
+    """An address stays, without the brackets of a URL. Of names, those that nobody can look up are refused here: where
+    they are used, they are bugs to the libraries."""
+    with suppress(ValueError):
+        return str(ip_address(value.removeprefix("[").removesuffix("]")))
+    with suppress(UnicodeError):
+        value.encode("idna")
+        if not _NOT_IN_NAMES.search(value):
+            return value
+    raise ValueError("expected a host's name or address alone: no scheme, no port")
+
+
+Host = Annotated[str, AfterValidator(_host)]
 
 
 class Section(BaseModel):
@@ -83,7 +112,7 @@ class Section(BaseModel):
 
 
 class RabbitmqSettings(Section):
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Host = Field(default="127.0.0.1", min_length=1)
     """Host name of the broker."""
     port: int = Field(default=5672, ge=1, le=65535)
     """AMQP port of the broker."""
@@ -150,7 +179,7 @@ class LoggingSettings(Section):
 class AdminSettings(Section):
     """Where a process answers `/health`, `/ready` and `/metrics`; each process sets its own default port."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address of the admin port."""
     port: int = Field(ge=0, le=65535)
     """Admin port; the second process of a kind under honcho takes the next one, and so on."""

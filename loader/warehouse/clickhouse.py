@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from aiochclient import ChClient, ChClientError
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, TraceConfig, TraceRequestEndParams
+from yarl import URL
 
 from loader.warehouse import ddl, failures
 from loader.warehouse.columns import hints_of, without_hint
@@ -204,9 +205,10 @@ class ClickHouse:
 
     def _connect(self, settings: Mapping[str, Any]) -> Any:
         connection = self._settings.connection
+        url = URL.build(scheme=connection.interface, host=connection.host, port=connection.port, path="/")
         return ChClient(
             self._session,
-            url=f"{connection.interface}://{connection.host}:{connection.port}/",
+            url=str(url),
             user=connection.username,
             password=connection.password.get_secret_value(),
             database=connection.database,

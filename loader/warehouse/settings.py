@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from shared.settings import Section
+from shared.settings import Host, Section
 
 
 class ConnectionSettings(Section):
@@ -13,7 +13,7 @@ class ConnectionSettings(Section):
     """Protocol of the ClickHouse HTTP interface."""
     tls_ca_file: Path | None = None
     """Certificates of the authorities that may have signed the server's, with `https` (PEM); unset: the system's."""
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Host = Field(default="127.0.0.1", min_length=1)
     """Host name of the ClickHouse server."""
     port: int = Field(default=8123, ge=1, le=65535)
     """Port of the HTTP interface; the embedded server listens here."""
@@ -154,7 +154,7 @@ class InsertSettings(Section):
 class EmbeddedSettings(Section):
     """The ClickHouse engine as a process of evnt, for machines without a ClickHouse server."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address it listens on; its port, user and password are those of `clickhouse.connection`."""
     cors_allowed_origins: tuple[str, ...] = ()
     """Web pages that may query it, beside those served from this machine; `*` for all."""

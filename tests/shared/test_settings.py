@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, SecretStr, model_validator
 
 from shared.options import options
-from shared.settings import Section, SettingsError, SharedSettings, load
+from shared.settings import RabbitmqSettings, Section, SettingsError, SharedSettings, load
 
 
 class Thing(Section):
@@ -161,6 +161,10 @@ def test_unknown_variables_are_refused_by_their_own_name(tmp_path: Path) -> None
         ("collector: 5", {}, ("collector: expected options of its own below it, found 5",)),
         ("", {"EVNT_DATA_DIR": ""}, ("data_dir: expected a path, found ''", "EVNT_DATA_DIR")),
         ("", {"EVNT_INGEST__RABBITMQ__HOST": ""}, ("ingest.rabbitmq.host: ", "at least 1 character")),
+        ("", {"EVNT_INGEST__RABBITMQ__HOST": "broker:5672"}, ("rabbitmq.host: ", "no port", "found 'broker:5672'")),
+        ("", {"EVNT_INGEST__RABBITMQ__HOST": "amqp://broker"}, ("ingest.rabbitmq.host: ", "no scheme")),
+        ("", {"EVNT_INGEST__RABBITMQ__HOST": "broker..local"}, ("ingest.rabbitmq.host: ", "a host's name")),
+        ("", {"EVNT_INGEST__RABBITMQ__HOST": "x" * 64}, ("ingest.rabbitmq.host: ", "a host's name")),
         ("", {"EVNT_INGEST__RABBITMQ__HEARTBEAT_SECONDS": "65536"}, ("heartbeat_seconds: ", "equal to 65535")),
         (
             "",
@@ -216,3 +220,16 @@ def test_options_are_listed_with_variable_and_doc() -> None:
     assert found["collector.port"].default == 8000
     assert "clickhouse.tables.<name>.enabled" in found
     assert found["loader.thing.port"].default == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("[::1]", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("rabbit_mq.local.", "rabbit_mq.local."),
+        ("bücher", "bücher"),
+    ],
+)
+def test_hosts_are_names_or_addresses(text: str, host: str) -> None:
+    assert RabbitmqSettings(host=text).host == host

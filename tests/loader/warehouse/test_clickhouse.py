@@ -170,10 +170,12 @@ async def test_wrong_credentials_and_missing_tables_are_misconfigured(open_wareh
         await open_warehouse().insert("events", body(event(0)), "one")
 
 
-async def test_a_server_that_is_away_is_unavailable(open_warehouse: Open) -> None:
-    away = open_warehouse(connection={"port": free_port()}, startup_timeout_seconds=0.2, startup_retry_interval_ms=50)
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_server_that_is_away_is_unavailable(open_warehouse: Open, host: str) -> None:
+    connection = {"host": host, "port": free_port()}
+    away = open_warehouse(connection=connection, startup_timeout_seconds=0.2, startup_retry_interval_ms=50)
     for call in [away.prepare(), away.columns("events"), away.insert("events", body(event(0)), "one")]:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match=rf"Connect call failed \('{host}'"):
             await call
 
 
