@@ -1,8 +1,9 @@
 """The proxy for scripts of other hosts: `POST /proxy/hash`, `GET /proxy/route/…`."""
 
 import json
+import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -18,6 +19,8 @@ from collector.settings import Settings
 #: What is passed on of a request, and of an answer.
 _REQUEST_HEADERS = ("User-Agent", "Accept", "Accept-Language", "If-None-Match", "If-Modified-Since")
 _RESPONSE_HEADERS = ("Content-Type", "Cache-Control", "ETag", "Expires", "Last-Modified", "Location")
+
+_CONTROLS = re.compile(r"[\0-\x08\x0a-\x1f\x7f]")
 
 _CHUNK = 65_536
 
@@ -106,13 +109,14 @@ class Proxy:
         self._check_literal(url)
         headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
         async with self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
+            if not 200 <= answer.status < 600:
+                raise NotProxied(502, "Proxy target failed")
             body = bytearray()
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 body += chunk
                 if len(body) > self._most:
                     raise NotProxied(502, "Proxy target is too large")
-            passed = {name: answer.headers[name] for name in _RESPONSE_HEADERS if name in answer.headers}
-            return web.Response(status=answer.status, headers=passed, body=bytes(body))
+            return web.Response(status=answer.status, headers=_passed(answer.headers), body=bytes(body))
 
     def _check_literal(self, url: str) -> None:
         """An address in place of a name is connected to without asking the resolver."""
@@ -124,6 +128,12 @@ class Proxy:
         forwarded = clients_scheme(request.headers.get("X-Forwarded-Proto", "")) if self._trusts_proxy else ""
         scheme = forwarded if forwarded in ("http", "https") else request.scheme
         return f"{scheme}://{request.host}"
+
+
+def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Without what may be read of an answer, but not be written into one."""
+    found = {name: headers[name] for name in _RESPONSE_HEADERS if name in headers}
+    return {name: value for name, value in found.items() if not _CONTROLS.search(value)}
 
 
 def _error(status: int, detail: str) -> web.Response:

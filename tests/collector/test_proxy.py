@@ -212,3 +212,28 @@ def test_a_host_beyond_ascii_is_refused_as_it_is() -> None:
     beyond = Targets(ProxySettings(domains=("b\u00fccher.example",), paths=("analytics.js",)))
     assert beyond.route("http://b\u00fccher.example/analytics.js") is None
     assert grows_with_size(TARGETS.route, lambda size: "http://" + "\u0301" * size + "\u0323" * size, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HTTP/1.1 200 OK\r\nETag: a\x01b\r\nExpires: 0", 200),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://a\x01/\r\nExpires: 0", 302),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket", 502),
+        (b"HTTP/1.1 000 Nothing", 502),
+        (b"HTTP/1.1 600 More", 502),
+    ],
+)
+async def test_what_is_no_answer_of_http_is_not_passed_on(head: bytes, status: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as upstream:
+        port = upstream.sockets[0].getsockname()[1]
+        async with proxied(ports=[port]) as (running, _):
+            found, headers, _ = await fetch(running, route(f"localhost:{port}", "a.js"))
+    assert (found, headers.get("Expires")) == (status, "0" if status < 500 else None)
+    assert not {"ETag", "Location"} & set(headers)
