@@ -77,17 +77,30 @@ class CommitThread:
         return future
 
     def _run(self) -> None:
-        connection = self._connect()
+        connection: sqlite3.Connection | None = None
         try:
             more = True
             while more:
                 group, more = self._next_group()
+                connection = connection or self._connected(group)
+                if connection is None:
+                    continue
                 self._finish([step for step in group if step.writes], connection, self._commit)
                 for step in group:
                     if not step.writes:
                         self._finish([step], connection, self._look)
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
+
+    def _connected(self, group: Sequence[_Step]) -> sqlite3.Connection | None:
+        """None where that fails, on a full disk or without descriptors: who asked is told, and may ask again."""
+        try:
+            return self._connect()
+        except sqlite3.Error as failure:
+            error = StreamUnavailable(f"embedded stream: {failure}")
+            self._loop.call_soon_threadsafe(_resolve, group, error)
+            return None
 
     def _commit(self, connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
         begin(connection, self._lock_wait_s)

@@ -320,3 +320,14 @@ async def test_a_look_at_a_quiet_file_costs_no_question(file: Path) -> None:
         assert asked >= 2
     finally:
         connection.close()
+
+
+async def test_a_file_that_can_not_be_opened_at_first_is_tried_again(tmp_path: Path) -> None:
+    file = tmp_path / "absent" / "stream.sqlite"
+    thread = CommitThread(lambda: store.connect(file, "FULL"), "opens late", 1.0)
+    async with asyncio.timeout(5):
+        with pytest.raises(StreamUnavailable, match="unable to open"):
+            await thread.write(lambda connection: connection.execute("SELECT 1").fetchone())
+        file.parent.mkdir()
+        assert await thread.write(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
+        await thread.close()
