@@ -33,7 +33,10 @@ Paths = Annotated[
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Into the table of failed events.")]
 Check = Annotated[
-    bool, typer.Option("--check", help="Ask ClickHouse which events it holds, before every block: slower, exact.")
+    bool,
+    typer.Option(
+        "--check", help="Ask ClickHouse which events it holds, before every block, of files loaded before too: slower."
+    ),
 ]
 StateFile = Annotated[
     Path | None,
@@ -66,14 +69,14 @@ def load(
     if not rejects.parent.is_dir():
         raise typer.BadParameter(f"{rejects.parent} is not a folder", param_hint="--rejects")
     table: TableName = "events_failed" if failed else "events"
-    run = Run(settings, table, check, _state(state or settings.data_dir / "load.json"), rejects)
+    run = Run(settings, table, check, _state(state or settings.data_dir / "load.json", check), rejects)
     if not asyncio.run(run.all(files, stdin=len(names) < len(paths))):
         raise typer.Exit(1)
 
 
-def _state(file: Path) -> State:
+def _state(file: Path, again: bool) -> State:
     try:
-        return State(file)
+        return State(file, again)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} can't be read: {error}", param_hint="--state") from error
 

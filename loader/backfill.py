@@ -46,9 +46,11 @@ class Place:
 class State:
     """Places by file, in one JSON file that is replaced as a whole after every block."""
 
-    def __init__(self, file: Path) -> None:
-        """Raises ValueError where the file is none of these, or OSError."""
+    def __init__(self, file: Path, again: bool = False) -> None:
+        """again: files that are loaded to their end begin anew. Raises ValueError where the file is none of these,
+        or OSError."""
         self._file = file
+        self._again = again
         known = json.loads(file.read_text("utf-8")) if file.exists() else {}
         try:
             self._places = {name: Place(**place) for name, place in known.items()}
@@ -60,10 +62,10 @@ class State:
         return _name(source) in self._places
 
     def place(self, source: Path) -> Place:
-        """Where to go on; from the start where the file is new or has become shorter."""
+        """Where to go on; from the start where the file is new, has become shorter, or is to be loaded again."""
         place = self._places.get(_name(source), Place())
         size = source.stat().st_size
-        if size < place.size:
+        if size < place.size or (self._again and place.done):
             return Place(size=size)
         return Place(**{**asdict(place), "size": size, "done": place.done and size == place.size})
 

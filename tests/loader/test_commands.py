@@ -50,6 +50,17 @@ def test_what_was_loaded_is_not_read_again(clickhouse: Server, database: str, tm
     assert "a.tsv: loaded before" in run(clickhouse, database, tmp_path, "load", "a.tsv").stderr
 
 
+def test_check_stores_again_what_was_deleted_from_a_file_that_was_loaded(
+    clickhouse: Server, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.tsv").write_bytes(b"\n".join(line(number) for number in range(3)))
+    run(clickhouse, database, tmp_path, "load", "a.tsv")
+    clickhouse.query(f"DELETE FROM {database}.events WHERE event_id = '{event_id(1)}'")
+    for _ in range(2):
+        assert run(clickhouse, database, tmp_path, "load", "--check", "a.tsv").returncode == 0
+        assert clickhouse.query(f"SELECT count() FROM {database}.events") == "3\n"
+
+
 def test_a_server_that_is_away_is_waited_for_until_the_user_stops(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(line(1))
     variables = environment(EVNT_CLICKHOUSE__CONNECTION__PORT=str(free_port()))
