@@ -90,7 +90,7 @@ class ProxySettings(Section):
     domains: tuple[str, ...] = ()
     """Hosts that the proxy may fetch from; empty: the proxy is off."""
     paths: tuple[str, ...] = ()
-    """Paths of scripts for which `POST /proxy/hash` gives a proxied address whatever their host is."""
+    """Paths that the proxy may fetch from those hosts, whole or from a `/` on (`gtag/js`); empty: any."""
     ports: tuple[int, ...] = (80, 443)
     """Ports that the proxy may connect to."""
     timeout_seconds: float = Field(default=10, gt=0)
