@@ -78,7 +78,8 @@ def _options(model: type[BaseModel], above: str) -> Iterator[str]:
         path = f"{above}{field.alias or name}"
         default = "required" if field.is_required() else json.dumps(field.get_default(), default=str)
         inside = _inside(field.annotation)
-        yield f"  {path} ({'options' if inside and not field.is_required() else default})\n      {field.description}\n"
+        meaning = " ".join((field.description or "").split())
+        yield f"  {path} ({'options' if inside and not field.is_required() else default})\n      {meaning}\n"
         if inside:
             yield from _options(inside, f"{path}.")
 

@@ -81,6 +81,8 @@ def test_list_says_what_is_on_and_in_which_order(tmp_path: Path) -> None:
     assert "  anonOctets (required)\n      How many of the four parts" in options
     assert "  api.http.timeout (5000)\n      Milliseconds that an answer may take." in options
     assert "  pii.json.jsonPath (required)\n" in options
+    assert "page_referrer the previous one's. page_title, and" in options
+    assert [each for each in options.splitlines() if not each.startswith("  ") and ": " not in each] == []
 
 
 def test_check_of_what_comes_with_evnt(tmp_path: Path) -> None:
