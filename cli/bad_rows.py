@@ -23,7 +23,7 @@ from shared.settings import SharedSettings, load
 from shared.stream import FOLDER, open_log
 from shared.stream.contract import LogReader, LogRecord
 
-app = typer.Typer(no_args_is_help=True, help="Look at what failed, and why. Consumes nothing.")
+app = typer.Typer(no_args_is_help=True, help="Look at what failed, and why, and give it back. Nothing is consumed.")
 
 #: Most rows that are shown: they are held in memory.
 MOST = 1_000_000
