@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from cli.bad_rows import pages
+from cli.bad_rows import pages_till_now
 from cli.since import since
 from shared.identity import now_ms, uuid7
 from shared.settings import SharedSettings, load
@@ -70,17 +70,13 @@ async def _replay(period: Period, dry_run: bool) -> tuple[int, int]:
     seen: set[str] = set()
     payloads = 0
     async with open_log(settings, "raw.archive") as log, open_publisher(settings) as publisher:
-        end = await log.newest()  # what is given back is archived too, now and by earlier replays
-        async for records in pages(log, None, size=PAGE):
-            older = [record for record in records if end is not None and record.offset <= end]
-            found = [record.message for record in older if period.has(record.message)]
+        async for records in pages_till_now(log, PAGE):  # what is given back is archived too, also by earlier replays
+            found = [record.message for record in records if period.has(record.message)]
             new = {message.message_id: message for message in found if message.message_id not in seen}
             if not dry_run:
                 await insist(publisher, [_named(message, run) for message in new.values()])
             seen |= new.keys()
             payloads += sum(int(message.headers.get("payloads", 1)) for message in new.values())
-            if len(older) < len(records):
-                break
     return len(seen), payloads
 
 

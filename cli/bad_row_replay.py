@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from cli.bad_row_restore import STREAMS, Impossible, Original, Taking, message, restore
-from cli.bad_rows import PAGE, AppId, Since, Type, Wanted, fitting, one, pages, wanted_by
+from cli.bad_rows import PAGE, AppId, Since, Type, Wanted, fitting, one, pages_till_now, wanted_by
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
 from shared.stream import open_log, open_publisher
@@ -105,13 +105,9 @@ async def _rows(reader: LogReader, numbers: Sequence[str] | None, wanted: Wanted
 
 
 async def _fitting(reader: LogReader, wanted: Wanted) -> AsyncIterator[list[Row]]:
-    """Up to where the log ends now: what is given back may fail again, and stand behind it."""
-    end = await reader.newest()
-    async for records in pages(reader, None):
-        older = [record for record in records if end is not None and record.offset <= end]
-        yield [Row(str(row.number), row.document) for row in fitting(older, wanted)]
-        if len(older) < len(records):
-            return
+    """What is given back may fail again, and stand at the end of the log."""
+    async for records in pages_till_now(reader):
+        yield [Row(str(row.number), row.document) for row in fitting(records, wanted)]
 
 
 async def _named(numbers: Sequence[str]) -> list[Row]:

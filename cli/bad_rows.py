@@ -155,6 +155,16 @@ async def pages(
         after = records[-1].offset
 
 
+async def pages_till_now(reader: LogReader, size: int = PAGE) -> AsyncIterator[list[LogRecord]]:
+    """The log up to where it ends now, for who adds to it while reading."""
+    end = await reader.newest()
+    async for records in pages(reader, None, size=size):
+        older = [record for record in records if end is not None and record.offset <= end]
+        yield older
+        if len(older) < len(records):
+            return
+
+
 def fitting(records: Iterable[LogRecord], wanted: Wanted) -> list[BadRow]:
     candidates = (understood(record) for record in records if wanted.may_fit(record))
     return [row for row in candidates if wanted.fits(row)]
