@@ -1,5 +1,6 @@
 """Official trackers, unchanged, against real processes on both transports."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -127,17 +128,23 @@ def node_tracker() -> Path:
     npm, place = shutil.which("npm"), Path(__file__).parent / "node"
     if npm is None:
         pytest.skip("npm is not installed: the Node tracker can't be tried")
-    if not (place / "node_modules").exists():
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=place, check=True, capture_output=True)
+    with (place / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be installing it just now
+        if not (place / "node_modules" / ".package-lock.json").exists():  # what npm writes last
+            _output([npm, "ci", "--no-audit", "--no-fund"], place)
     return place
+
+
+def _output(command: list[str], folder: Path) -> str:
+    """What it prints; a failure shows what it complained about."""
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_node_tracker(pipeline: Pipeline, node_tracker: Path, method: Method) -> None:
-    done = subprocess.run(
-        ["node", "track.mjs", str(pipeline.collector_port), method], cwd=node_tracker, check=True, capture_output=True
-    )
-    sent = json.loads(done.stdout)
+    sent = json.loads(_output(["node", "track.mjs", str(pipeline.collector_port), method], node_tracker))
     listed = ", ".join(f"'{identifier}'" for identifier in sent)
     where = f"event_id IN ({listed})"
     pipeline.wait_for(lambda: _ids(pipeline, where) == len(sent), "every event of the Node tracker")
