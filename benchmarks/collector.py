@@ -14,9 +14,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from statistics import median
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -26,6 +28,7 @@ from aiohttp import web
 
 from benchmarks.confirms import Publishing
 from benchmarks.confirms import run as publish
+from benchmarks.latency import STEADY, Judged, compare
 from benchmarks.load import Load, Measured, run
 from benchmarks.measured import MEASURED, REST, broker, cpu_s, resident_kb
 from benchmarks.result import BODY, Result, unit_s
@@ -37,9 +40,6 @@ from tests.ports import free_port
 #: Seconds of one measurement, and how often the handler and the collector take turns: a noisy machine is noisy to both.
 SECONDS = 2.0
 TURNS = 5
-
-#: Share of the full load at which latency is judged, how often, and how many times the handler's it may be.
-STEADY, STEADY_TURNS, P99_TARGET = 0.7, 3, 2
 
 #: Bytes that a record has beside the request's own.
 _RECORDED = 400
@@ -58,27 +58,34 @@ _HEAD = (
 
 
 def main() -> None:
-    cases = {"1-event POST": (_posts(1), 1), "10-event POST": (_posts(10), 10), "GET /i": (_gets(), 1)}
     unit = unit_s()
     with _serving("bare handler", ["-m", "benchmarks.collector", "bare"], {}) as bare:
-        for name, (opened, measured) in _STREAMS.items():
+        for name, (opened, cases) in _STREAMS.items():
             try:
                 with opened() as variables, _serving(name, ["-m", "collector"], variables) as server:
-                    for case in measured:
-                        requests, events = cases[case]
-                        load = _compare(server, bare, case, requests, events, unit)
-                        _compare_latency(server, bare, case, requests, load)
-                        if opened is not _compressed:
-                            _confirms(variables, len(requests[0]), load)
-                    _memory(server, cases[measured[0]][0])
+                    for case in cases:
+                        _measure(case, server, bare, variables, unit)
+                    _memory(server, _CASES[cases[0]][0]())
             except BrokerAbsent as error:
                 print(f"{name}: not measured: {error}")
+
+
+def _measure(case: str, server: "Server", bare: "Server", variables: Mapping[str, str], unit: float) -> None:
+    made, events = _CASES[case]
+    requests = made()
+    full = _compare(server, bare, case, requests, events, unit)
+    handler, judged = (
+        Judged(one.name, one.port, requests, rate) for one, rate in zip((bare, server), full, strict=True)
+    )
+    compare(handler, judged, variables)
+    if "EVNT_COLLECTOR__RAW__COMPRESSION" not in variables:
+        _confirms(variables, len(requests[0]), full)
 
 
 def _compare(
     server: "Server", bare: "Server", case: str, requests: list[bytes], events: int, unit: float
 ) -> tuple[float, float]:
-    """What a request costs either of them; the most that either took in a turn, the handler first."""
+    """What a request costs either of them; requests a second that either takes at full load, the handler first."""
     turns = [(_turn(bare, requests), _turn(server, requests)) for _ in range(TURNS)]
     limit, found = (_median([turn[place] for turn in turns]) for place in (0, 1))
     for one, cost in ((bare, limit), (server, found)):
@@ -91,25 +98,8 @@ def _compare(
     target = TARGETS[case] if server.name == "RabbitMQ" else None
     rate, most = events / found.cpu_s, events / limit.cpu_s
     print(Result("collector", f"{case}, {server.name}", rate, most, "bare handler", target).line(), flush=True)
-    most_of_handler, most_of_server = (max(turn[place].full.per_second for turn in turns) for place in (0, 1))
-    return most_of_handler, most_of_server
-
-
-def _compare_latency(
-    server: "Server", bare: "Server", case: str, requests: list[bytes], full: tuple[float, float]
-) -> None:
-    """Each at a share of what it took itself at full load, in turns; the median turn counts."""
-    found = []
-    for one, most in zip((bare, server), full, strict=True):
-        turns = [run(Load(one.port, requests, SECONDS, STEADY * most), REST) for _ in range(STEADY_TURNS)]
-        steady = sorted(turns, key=lambda turn: turn.p99)[STEADY_TURNS // 2]
-        found.append(steady.p99)
-        print(
-            f"  {one.name} at {STEADY:.0%} of its own full load, {STEADY * most:,.0f} requests/s:"
-            f" p50 {steady.p50 * 1e3:.1f} ms, p99 {steady.p99 * 1e3:.1f} ms; {steady.failed} failed;"
-            f" the client itself was up to {steady.late * 1e3:.1f} ms late (p99)"
-        )
-    print(f"  p99 {found[1] / found[0]:.1f} times the bare handler's (under {P99_TARGET} is the target)", flush=True)
+    of_handler, of_server = (median(turn[place].full.per_second for turn in turns) for place in (0, 1))
+    return of_handler, of_server
 
 
 def _confirms(variables: Mapping[str, str], size: int, full: tuple[float, float]) -> None:
@@ -171,6 +161,14 @@ def _gets() -> list[bytes]:
         f"GET {target} HTTP/1.1\r\n{_HEAD}Cookie: sp={uuid.UUID(int=seed)}\r\n\r\n".encode()
         for seed, target in enumerate(targets)
     ]
+
+
+#: Case → its requests, and the events in each.
+_CASES: Mapping[str, tuple[Callable[[], list[bytes]], int]] = {
+    "1-event POST": (partial(_posts, 1), 1),
+    "10-event POST": (partial(_posts, 10), 10),
+    "GET /i": (_gets, 1),
+}
 
 
 def _event(seed: int) -> dict[str, str]:
