@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,29 +12,20 @@ from shared.identity import Clock, now_ms
 from shared.process import Misconfigured
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
-from shared.stream.contract import LogName, StreamName, StreamUnavailable
+from shared.stream.contract import StreamUnavailable
 from shared.stream.embedded import embedded_dead_letters, embedded_log, embedded_publisher, embedded_subscriber
 from shared.stream.embedded_look import Watch, look
 from shared.stream.embedded_presence import Presence, alone, lives, sweep
 from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_subscriber import EmbeddedSubscriber
-from shared.stream.embedded_thread import CommitThread, begin
-from shared.stream.embedded_upkeep import TRIM_S, Upkeep, copy_log
-from shared.stream.topology import log_of, retention
+from shared.stream.embedded_thread import CommitThread
+from shared.stream.embedded_upkeep import TRIM_S, Upkeep
 from tests.shared.messages import eventually, ids, some, take
 
 LIMITS = StreamLimits()
 
 #: Bytes in a page of the file.
 _PAGE = 32_768
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A new stream's file."""
-    found = tmp_path / "stream.sqlite"
-    store.create(found)
-    return found
 
 
 @asynccontextmanager
@@ -67,16 +57,6 @@ def test_a_queue_holds_as_many_bytes_as_it_may(file: Path) -> None:
     assert store.amount(connection, "raw") == (3, most)
     assert store.put(connection, "enriched", rows, 1)
     connection.close()
-
-
-@pytest.mark.parametrize(("log", "kept"), [("bad-rows", (7, 2 * 3_600_000)), ("raw.archive", (9, 4 * 3_600_000))])
-def test_how_much_a_log_keeps_is_set_in_bytes_and_hours(log: LogName, kept: tuple[int, int]) -> None:
-    limits = StreamLimits(
-        log_max_bytes=7, log_max_age_hours=2, raw_archive_max_bytes=9, raw_archive_max_age_hours=4, raw_archive=True
-    )
-    assert retention(log, limits) == kept
-    streams: tuple[StreamName, ...] = ("raw", "enriched", "failed", "bad")
-    assert [log_of(stream, limits) for stream in streams] == ["raw.archive", None, None, "bad-rows"]
 
 
 async def test_a_full_disk_is_an_outage_and_not_a_loss(tmp_path: Path, file: Path) -> None:
@@ -155,49 +135,6 @@ async def test_the_log_keeps_what_its_age_and_size_allow(tmp_path: Path, file: P
         now = 2 * 3_600_000
         await publisher.publish("bad", some(5, 30, size=780))
         await eventually(lambda: trimmed_to(30, 35))
-
-
-async def test_the_file_and_its_write_ahead_log_shrink_again(tmp_path: Path) -> None:
-    file, log = tmp_path / "stream.sqlite", tmp_path / "stream.sqlite-wal"
-    async with (
-        embedded_publisher(tmp_path, LIMITS) as publisher,
-        embedded_subscriber(tmp_path, LIMITS, "raw", 1000) as subscriber,
-    ):
-        await publisher.publish("raw", some(60, size=1_000_000))
-        await eventually(lambda: _below(log, 2_000_000))
-        assert file.stat().st_size > 60_000_000
-        await subscriber.ack(await take(subscriber, 60))
-        await eventually(lambda: _below(file, 40_000_000))
-        await publisher.publish("raw", some(1))
-        assert len(await take(subscriber, 1)) == 1
-
-
-async def _below(file: Path, size: int) -> bool:
-    return (await asyncio.to_thread(file.stat)).st_size < size
-
-
-async def test_a_write_ahead_log_begins_anew_while_others_write(file: Path) -> None:
-    written, most = 60_000_000, 5_000_000
-
-    def write() -> None:
-        connection = store.connect(file, "FULL")
-        rows = store.rows(some(1, size=100_000))
-        for _ in range(written // 100_000):
-            begin(connection, 5)
-            with connection:
-                store.put(connection, "raw", rows, 10**9)
-            time.sleep(0.001)
-        connection.close()
-
-    writing = asyncio.ensure_future(asyncio.to_thread(write))
-    upkeep = store.connect(file, "FULL")
-    upkeep.execute("PRAGMA busy_timeout=50")
-    while not writing.done():
-        copy_log(upkeep, most)
-        await asyncio.sleep(0.01)
-    await writing
-    assert file.with_name("stream.sqlite-wal").stat().st_size < written / 2
-    upkeep.close()
 
 
 async def test_a_file_of_another_layout_is_refused(tmp_path: Path, file: Path) -> None:
