@@ -6,7 +6,7 @@ A thread with a connection of its own, in every process that publishes; several 
 import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from shared.identity import Clock
@@ -56,15 +56,18 @@ class Upkeep:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = store.connect(self._file, "FULL")
-        connection.execute("PRAGMA busy_timeout=5")
-        try:
+        while not self._closing.is_set():
+            with suppress(sqlite3.OperationalError):  # the file can't be opened just now
+                self._work()
+            self._closing.wait(ROUND_S)
+
+    def _work(self) -> None:
+        with closing(store.connect(self._file, "FULL")) as connection:
+            connection.execute("PRAGMA busy_timeout=5")
             while not self._closing.wait(ROUND_S):
                 for work in (self._checkpoint, self._trim, _give_back_pages):
                     with suppress(sqlite3.OperationalError):  # busy or full: the next round tries again
                         work(connection)
-        finally:
-            connection.close()
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA data_version").fetchone()[0]

@@ -120,16 +120,16 @@ class RabbitmqSubscriber:
 
     async def _bury(self, deliveries: Sequence[Delivery], reason: str) -> bool:
         """Ack what the dead queue owns. True when there is nothing left to do, also because all are void."""
-        _, numbers = self._current(deliveries)
-        if not numbers:
+        held = [delivery for delivery in deliveries if self._current([delivery])[1]]
+        if not held:
             return True
-        marked = [_marked(delivery.message, self._queue, reason) for delivery in deliveries]
+        marked = [_marked(delivery.message, self._queue, reason) for delivery in held]
         try:
             undertaker = await self._dead_publisher()
             await undertaker.send("", dead_queue(self._queue), marked)
         except StreamError:
             return False
-        await self.ack(deliveries)
+        await self.ack(held)
         return True
 
     async def close(self) -> None:

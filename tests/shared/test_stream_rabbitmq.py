@@ -8,7 +8,7 @@ import pytest
 
 from shared.process import Misconfigured
 from shared.settings import RabbitmqSettings, SharedSettings
-from shared.stream import open_log, open_publisher, open_subscriber
+from shared.stream import open_dead_letters, open_log, open_publisher, open_subscriber
 from shared.stream.contract import MessageRefused, StreamUnavailable
 from shared.stream.rabbitmq_line import broker_errors, connect
 from shared.stream.rabbitmq_subscriber import RabbitmqSubscriber, acknowledgements
@@ -44,6 +44,17 @@ async def test_a_line_that_is_cut_is_made_anew(lined: SharedSettings, line: Line
         await subscriber.ack(held)  # void by now: what came again is still held
         assert await subscriber.receive(100, 0.2) == []
         await subscriber.ack(got)
+
+
+async def test_what_is_void_is_buried_once_when_it_comes_again(lined: SharedSettings, line: Line) -> None:
+    async with open_publisher(lined) as publisher, open_subscriber(lined, "raw", 100) as subscriber:
+        await publisher.publish("raw", some(1))
+        void = await take(subscriber, 1)
+        line.cut()
+        got = await take(subscriber, 1)
+        await subscriber.bury([*void, *got], "can't be read")
+    async with open_dead_letters(lined, "raw") as dead:
+        assert [message.message_id for message in await dead.peek(10)] == ["id-0"]
 
 
 async def test_what_was_not_confirmed_is_published_again_by_itself(lined: SharedSettings, line: Line) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from shared.identity import now_ms
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
 from shared.stream.contract import LogName, StreamName
 from shared.stream.embedded import embedded_publisher, embedded_subscriber
 from shared.stream.embedded_thread import begin
-from shared.stream.embedded_upkeep import copy_log
+from shared.stream.embedded_upkeep import ROUND_S, Upkeep, copy_log
 from shared.stream.topology import log_of, retention
 from tests.shared.messages import eventually, some, take
 
@@ -69,3 +70,18 @@ async def test_a_write_ahead_log_begins_anew_while_others_write(file: Path) -> N
     await writing
     assert file.with_name("stream.sqlite-wal").stat().st_size < written / 2
     upkeep.close()
+
+
+async def test_a_file_that_can_not_be_opened_at_first_is_kept_small_later(tmp_path: Path) -> None:
+    file = tmp_path / "absent" / "stream.sqlite"
+    upkeep = Upkeep(file, LIMITS, now_ms)
+    await asyncio.sleep(2 * ROUND_S)
+    file.parent.mkdir()
+    store.create(file)
+    connection = store.connect(file, "FULL")
+    begin(connection, 5)
+    with connection:
+        store.put(connection, "raw", store.rows(some(1, size=100_000)), 10**9)
+    await eventually(lambda: _below(file.with_name("stream.sqlite-wal"), 1))
+    upkeep.close()
+    connection.close()

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import cache
 
 from crawlerdetect import providers
-from ua_parser import Domain, RegexResolver
+from ua_parser import Domain
 from ua_parser.matchers import UserAgentMatcher
+from ua_parser.regex import Resolver
 
-from enricher.enrichments.contract import EnrichmentRefused
 from enricher.enrichments.parts.useragent import readable
 
 _LOOK_AROUND = re.compile(r"\(\?<?[!=]")
@@ -21,10 +21,8 @@ _LOOK_AROUND = re.compile(r"\(\?<?[!=]")
 @cache
 def detector() -> Callable[[str], bool]:
     """Building it takes about 300 ms, once a process. Callers remember its answers."""
-    if RegexResolver is None:
-        raise EnrichmentRefused("the Rust engine of ua-parser is missing: install ua-parser[regex]")
     plain = [pattern for pattern in providers.crawlers.data if not _LOOK_AROUND.search(pattern)]
-    listed = RegexResolver(([UserAgentMatcher(f"(?i){pattern}", "crawler") for pattern in plain], [], []))
+    listed = Resolver(([UserAgentMatcher(f"(?i){pattern}", "crawler") for pattern in plain], [], []))
     rest = _alternation([pattern for pattern in providers.crawlers.data if _LOOK_AROUND.search(pattern)])
     harmless = _alternation(providers.exclusions.data)
 
