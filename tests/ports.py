@@ -2,7 +2,8 @@
 
 A port that the system gives for port 0 may be given to somebody else in between, and a connection to it, made again and
 again until the server is there, ends up connected to itself once in thousands of times. Ours lie below those that Linux
-(from 32768) and macOS (from 49152) give away, and each worker of pytest-xdist has some of its own.
+(from 32768) and macOS (from 49152) give away, and each worker of pytest-xdist has some of its own, as has the second of
+two runs at a time that is told so by `EVNT_TEST_RUN=1`.
 """
 
 import random
@@ -12,7 +13,7 @@ from functools import cache
 
 from shared.settings import environment
 
-_FIRST, _PER_WORKER, _WORKERS = 10_000, 1_400, 16
+_FIRST, _PER_WORKER, _WORKERS, _RUNS = 10_000, 1_400, 8, 2
 
 
 def free_port() -> int:
@@ -31,8 +32,9 @@ def free_ports(count: int) -> list[int]:
 @cache
 def _ports() -> Iterator[int]:
     """Round and round through this worker's ports, from anywhere: other runs of the tests may be on the way."""
-    name = environment().get("PYTEST_XDIST_WORKER", "gw0")
-    first = _FIRST + int(name.removeprefix("gw")) % _WORKERS * _PER_WORKER
+    worker = int(environment().get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    run = int(environment().get("EVNT_TEST_RUN", "0")) % _RUNS
+    first = _FIRST + (run * _WORKERS + worker) * _PER_WORKER
     return _cycle(first, random.randrange(_PER_WORKER))
 
 
