@@ -39,6 +39,7 @@ CASES = {
     "page view, posted in tens": (10, 0.9, None),
     "page view, every user agent new": (1, 0.0, 7_000),
 }
+
 #: Processes that are measured one after the other, of which the fastest counts, as among the miniature's rounds: others
 #: on the same machine only ever slow one down, to half its speed at times.
 TURNS = 5
