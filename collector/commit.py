@@ -52,6 +52,7 @@ class _Group:
     def settle(self, error: StreamError | TooLate | None) -> None:
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None  # who comes while it still waits for its publish gets a time of its own
         waiting, self.waiting = self.waiting, []
         for settled in waiting:
             settled(error)

@@ -203,6 +203,23 @@ async def test_who_waits_too_long_is_told_so() -> None:
     assert [message.body for message in publisher.messages("raw")] == [b"x"]
 
 
+async def test_who_comes_after_such_a_one_is_told_so_too() -> None:
+    publisher = Begun()
+    group = commit(publisher, wait_s=0.02)
+    waiting = []
+    for number in range(MOST_IN_FLIGHT):
+        waiting.append(group.add([b"%d" % number], []))
+        await publisher.until(number + 1)
+    for record in (b"x", b"y"):  # into the group that waits for one of them to end
+        async with asyncio.timeout(5):
+            with pytest.raises(TooLate):
+                await group.add([record], [])
+    publisher.may_finish.set()
+    await group.close()
+    assert publisher.begun[-1] == b"xy"
+    assert all(isinstance(error, TooLate) for error in await asyncio.gather(*waiting, return_exceptions=True))
+
+
 async def test_closing_waits_for_what_is_in_flight() -> None:
     publisher = MemoryPublisher()
     publisher.may_finish.clear()
