@@ -25,10 +25,12 @@ class EmbeddedPublisher:
         self._clock = clock
         self._upkeep = upkeep
         self._paused_until = 0.0
+        #: What no caller waits for any more: on a disk that hangs it must not become more and more.
+        self._given_up: set[asyncio.Future[bool]] = set()
 
     @property
     def ready(self) -> bool:
-        return asyncio.get_running_loop().time() >= self._paused_until
+        return not self._given_up and asyncio.get_running_loop().time() >= self._paused_until
 
     async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
         if not messages:
@@ -36,8 +38,13 @@ class EmbeddedPublisher:
         for message in messages:
             if len(message.body) > self._limits.message_max_bytes:
                 raise MessageRefused(f"a body of {len(message.body)} bytes is above {self._limits.message_max_bytes}")
+        writing = self._thread.write(self._put(stream, store.rows(messages)))
         try:
-            taken = await self._thread.write(self._put(stream, store.rows(messages)))
+            taken = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            self._given_up.add(writing)
+            writing.add_done_callback(self._written)
+            raise
         except StreamUnavailable:
             self._pause()
             raise
@@ -48,6 +55,10 @@ class EmbeddedPublisher:
     async def close(self) -> None:
         await self._thread.close()
         await asyncio.to_thread(self._upkeep.close)
+
+    def _written(self, given_up: "asyncio.Future[bool]") -> None:
+        self._given_up.discard(given_up)
+        given_up.exception()  # nobody else asks for it
 
     def _pause(self) -> None:
         self._paused_until = asyncio.get_running_loop().time() + PAUSE_S

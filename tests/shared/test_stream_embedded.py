@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -185,6 +186,27 @@ async def test_a_locked_file_is_an_outage(file: Path) -> None:
         other.execute("ROLLBACK")
         await publisher.publish("raw", some(1))
     other.close()
+
+
+async def test_while_what_was_given_up_is_still_to_be_written_it_takes_nothing_more(file: Path) -> None:
+    """Else a disk that hangs would fill the memory with what nobody waits for any more."""
+    may_go_on = threading.Event()
+    thread = CommitThread(lambda: store.connect(file, "FULL"), "hangs", 1.0)
+    publisher = EmbeddedPublisher(thread, LIMITS, now_ms, Upkeep(file, LIMITS, now_ms))
+    hanging = thread.write(lambda _connection: may_go_on.wait(20))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await publisher.publish("raw", some(1))
+    assert not publisher.ready
+    may_go_on.set()
+    await hanging
+
+    async def is_ready() -> bool:
+        return publisher.ready
+
+    await eventually(is_ready)
+    assert (await thread.read(lambda connection: store.amount(connection, "raw")))[0] == 1
+    await publisher.close()
 
 
 async def test_many_processes_may_open_it_at_once(tmp_path: Path) -> None:
