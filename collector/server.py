@@ -16,6 +16,9 @@ from collector.shortcut import Client, Report, Shortcut
 #: Between two looks at a connection whose client said that it is done, seconds.
 _IDLE_LOOK_S = 0.02
 
+#: How a body in chunks ends, with trailers or without.
+_BLANK_LINE = b"\r\n\r\n"
+
 _SECURITY: Headers = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -43,13 +46,14 @@ class Connection(web.RequestHandler):
     goes the short way that future is kept in `_parked`, so that nobody wakes the task, and what comes meanwhile queues.
     """
 
-    __slots__ = ("_client", "_half_head", "_head_deadline", "_newest", "_parked", "_server")
+    __slots__ = ("_chunks_end", "_client", "_half_head", "_head_deadline", "_newest", "_parked", "_server")
 
     def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, **limits: int | float | bool | None) -> None:
         super().__init__(server, loop=loop, **limits)  # type: ignore[arg-type] # the limits are aiohttp's own keywords
         self._server = server
         self._client = Client(b"", secure=False)
         self._newest: StreamReader = EMPTY_PAYLOAD
+        self._chunks_end: bytes | None = None  # the last bytes that came, while the newest request is one in chunks
         self._half_head = False
         self._head_deadline: asyncio.TimerHandle | None = None
         self._parked: asyncio.Future[None] | None = None
@@ -66,6 +70,7 @@ class Connection(web.RequestHandler):
         if idle:
             self._parked, self._waiter = waiter, None
         begins = not self._half_head and self._newest.is_eof()
+        self._forget_trailer(begins)
         known = self._request_count
         try:
             super().data_received(data)
@@ -80,6 +85,7 @@ class Connection(web.RequestHandler):
                 self._mend(data)
         elif begins and data:
             self._half_head = True
+        self._watch_chunks(data, new=self._request_count != known)
         # before its first request the task may not have come to wait, and what is here may be half a head
         if self._messages or not (idle or self._request_count == 0):
             if self._head_deadline is not None:
@@ -90,6 +96,18 @@ class Connection(web.RequestHandler):
         if idle:
             self._serve_next()
 
+    def _watch_chunks(self, data: bytes, *, new: bool) -> None:
+        if new:
+            newest = self._messages[-1][0] if self._messages else None
+            self._chunks_end = b"" if isinstance(newest, RawRequestMessage) and newest.chunked else None
+        if self._chunks_end is not None:
+            self._chunks_end = (self._chunks_end + data)[-len(_BLANK_LINE) :]
+
+    def _forget_trailer(self, begins: bool) -> None:
+        """Begin with a new parser after a body in chunks: aiohttp's gives its trailer to the next request."""
+        if begins and self._chunks_end == _BLANK_LINE and not self._messages and not self._request_in_progress:
+            self._parser = self._new_parser()
+
     def _mend(self, data: bytes) -> None:
         """Read once more what could not be parsed, a request from its beginning on, if that can be mended."""
         repaired = mended(data)
@@ -97,7 +115,14 @@ class Connection(web.RequestHandler):
             return
         self._messages.pop()
         self._request_count -= 1
-        self._parser = HttpRequestParser(
+        self._parser = self._new_parser()
+        known = self._request_count
+        super().data_received(repaired)
+        self._half_head = self._request_count == known
+        self._newest = EMPTY_PAYLOAD if self._half_head else self._messages[-1][1]
+
+    def _new_parser(self) -> HttpRequestParser:
+        return HttpRequestParser(
             self,
             self._loop,
             self._read_bufsize,
@@ -108,10 +133,6 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
             max_msg_queue_size=self._max_msg_queue_size,
         )
-        known = self._request_count
-        super().data_received(repaired)
-        self._half_head = self._request_count == known
-        self._newest = EMPTY_PAYLOAD if self._half_head else self._messages[-1][1]
 
     def _serve_next(self) -> None:
         """Let the next request, if there is one, go the short way; if it is none for that, wake the parked task."""
