@@ -22,7 +22,7 @@ _LONGEST_AUTHORITY = 1_000
 
 _AUTHORITY = re.compile(r"(?:[^:/?#]*:)?//([^/?#]*)")
 
-_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)")
+_ABSOLUTE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://([^/?]*)")
 
 
 class Redirects:
@@ -70,20 +70,21 @@ def bounce_location(target: str, name: str) -> str:
     return f"{target}{separator}{name}=true"
 
 
-def _authority(target: str) -> tuple[str | None, str]:
-    """Host and port of an absolute request target, and what follows them."""
+def _divided(target: str) -> tuple[str, str | None, str]:
+    """Scheme, and host with port, of an absolute request target, and what follows them."""
     absolute = _ABSOLUTE.match(target)
-    return (absolute[1], target[absolute.end() :]) if absolute else (None, target)
+    return (absolute[1].lower(), absolute[2], target[absolute.end() :]) if absolute else ("", None, target)
 
 
 def own_address(hit: Hit, protocol_header: str | None) -> str:
     """What to bounce to: the request target, with a scheme only when a proxy tells which one the client used."""
-    authority, path = _authority(hit.target.partition("#")[0])
+    own, authority, path = _divided(hit.target.partition("#")[0])
     if protocol_header is None:
         return path if authority is None else f"//{authority}{path}"
     authority = authority or hit.named.get(b"host", b"").decode("latin-1")
     if not authority:
         return path
     said = hit.named.get(protocol_header.lower().encode(), b"").decode("latin-1").lower()
-    scheme = said if said in ("http", "https") else ("https" if hit.secure else "http")
+    known = (scheme for scheme in (said, own) if scheme in ("http", "https"))
+    scheme = next(known, "https" if hit.secure else "http")
     return f"{scheme}://{authority}{path}"

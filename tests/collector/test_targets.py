@@ -68,6 +68,9 @@ def test_targets_go_out_as_they_came() -> None:
         ("http://c.example.com/i", "HTTPS", "https://c.example.com/i?n3pc=true"),
         ("/i", "https", "https://host.example.com:80/i?n3pc=true"),
         ("/i", "gopher", "http://host.example.com:80/i?n3pc=true"),
+        ("HTTPS://c.example.com/i", "gopher", "https://c.example.com/i?n3pc=true"),
+        ("https://c.example.com/i", "http", "http://c.example.com/i?n3pc=true"),
+        ("/i?a=1&a=2&b=%20+c&n3pcx=true", None, "/i?a=1&a=2&b=%20+c&n3pcx=true&n3pc=true"),
     ],
 )
 def test_a_browser_is_bounced_to_the_address_it_asked(target: str, forwarded: str | None, expected: str) -> None:
