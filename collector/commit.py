@@ -40,11 +40,14 @@ Settled = Callable[[StreamError | TooLate | None], None]
 
 
 class _Group:
-    __slots__ = ("bad", "good", "size", "timer", "waiting")
+    """owners: who is told of each bad row."""
+
+    __slots__ = ("bad", "good", "owners", "size", "timer", "waiting")
 
     def __init__(self) -> None:
         self.good: list[bytes] = []
         self.bad: list[bytes] = []
+        self.owners: list[Settled] = []
         self.size = 0
         self.waiting: list[Settled] = []
         self.timer: asyncio.TimerHandle | None = None
@@ -55,6 +58,12 @@ class _Group:
             self.timer = None  # who comes while it still waits for its publish gets a time of its own
         waiting, self.waiting = self.waiting, []
         for settled in waiting:
+            settled(error)
+
+    def settle_one(self, settled: Settled, error: StreamError) -> None:
+        """Tell one of them beforehand, if that was not done."""
+        if settled in self.waiting:
+            self.waiting.remove(settled)
             settled(error)
 
 
@@ -117,6 +126,7 @@ class GroupCommit:
         group = self._open
         group.good += good
         group.bad += bad
+        group.owners += [settled] * len(bad)
         group.size += size
         self._waiting_bytes += size
         group.waiting.append(settled)
@@ -152,11 +162,11 @@ class GroupCommit:
         now, begin = self._clock(), loop.time()
         try:
             if group.good:
-                refused = await self._publish("raw", list(self._raw_messages(group.good, now)))
+                refused = await self._publish_raw(list(self._raw_messages(group.good, now)))
                 self._metrics.published += len(group.good) - refused
             if group.bad:
-                await self._publish("bad", [self._bad_message(row, now) for row in group.bad])
-                self._metrics.bad += len(group.bad)
+                refused = await self._publish_bad(group, [self._bad_message(row, now) for row in group.bad])
+                self._metrics.bad += len(group.bad) - refused
         except StreamError as error:
             group.settle(error)
         except BaseException:
@@ -168,23 +178,37 @@ class GroupCommit:
         finally:
             self._waiting_bytes -= group.size
 
-    async def _publish(self, stream: StreamName, messages: list[Message]) -> int:
+    async def _publish_raw(self, messages: list[Message]) -> int:
         """How many payloads became bad rows, since the transport will never take them."""
         try:
-            await self._durable.publish(stream, messages)
+            await self._durable.publish("raw", messages)
         except MessageRefused:
-            return sum([await self._publish_one(stream, message) for message in messages])
+            return sum([await self._publish_one(message) for message in messages])
         return 0
 
-    async def _publish_one(self, stream: StreamName, message: Message) -> int:
+    async def _publish_one(self, message: Message) -> int:
         try:
-            await self._durable.publish(stream, [message])
+            await self._durable.publish("raw", [message])
         except MessageRefused as refusal:
-            if stream == "bad":  # not kept anywhere
-                raise
             await self._durable.publish("bad", [refused_message(message, str(refusal), self._processor)])
             self._metrics.bad += 1
             return int(message.headers["payloads"])
+        return 0
+
+    async def _publish_bad(self, group: _Group, rows: list[Message]) -> int:
+        """How many rows the transport will never take: they are kept nowhere, and only their requests are told so."""
+        try:
+            await self._durable.publish("bad", rows)
+        except MessageRefused:
+            return sum([await self._publish_row(group, *one) for one in zip(rows, group.owners, strict=True)])
+        return 0
+
+    async def _publish_row(self, group: _Group, row: Message, owner: Settled) -> int:
+        try:
+            await self._durable.publish("bad", [row])
+        except MessageRefused as refusal:
+            group.settle_one(owner, refusal)
+            return 1
         return 0
 
     def _raw_messages(self, records: list[bytes], now: int) -> Iterator[Message]:

@@ -169,6 +169,20 @@ async def test_what_nothing_takes_is_never_answered_as_kept() -> None:
         await commit(publisher).add([b"x" * 2_001], [])
 
 
+async def test_a_row_that_nothing_takes_harms_no_neighbour() -> None:
+    publisher = MemoryPublisher()
+    publisher.refuse_above = 2_000
+    group = commit(publisher)
+    sent = [group.add([b"1"], []), group.add([b"2"], [b"x" * 2_001, b"3"]), group.add([], [b"4"])]
+    assert [type(told) for told in await asyncio.gather(*sent, return_exceptions=True)] == [
+        type(None),
+        MessageRefused,
+        type(None),
+    ]
+    assert [message.body for message in publisher.messages("bad")] == [b"3", b"4"]
+    assert [message.body for message in publisher.messages("raw")] == [b"12"]
+
+
 async def test_the_bad_row_of_a_refused_message_holds_all_of_it() -> None:
     publisher = MemoryPublisher()
     group = commit(publisher, payloads_per_message=1)
