@@ -117,16 +117,19 @@ def decimal(text: str) -> Converted:
     """As BigDecimal reads and prints it: trailing zeros stay, `1.2E9` is written out, `0.0000001` is `1E-7`."""
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        return "" if text.lower() == "null" else _not_a_decimal(_jdk_complaint(text))
+        return "" if text.lower() == "null" else _not_a_decimal(_jdk_complaint(_BEYOND_16_BITS.sub("??", text)))
     complaint = _exponent_complaint(match[1]) if match[1] else None
     return _not_a_decimal(complaint) if complaint else _print_decimal(text)
 
 
 def _print_decimal(text: str) -> Converted:
-    sign, digits, exponent = Decimal(text).as_tuple()
+    sign, digits, places = Decimal(text).as_tuple()
+    exponent = int(places)  # its pattern admits no infinity
+    if exponent < -_LARGEST_SCALE:
+        return _not_a_decimal("Scale out of range.")
     if not any(digits):
-        sign, exponent = 0, min(int(exponent), 0)
-    if not isinstance(exponent, int) or len(digits) + max(exponent, 0) > _LONGEST_DECIMAL:
+        sign, exponent = 0, min(exponent, 0)
+    if len(digits) + max(exponent, 0) > _LONGEST_DECIMAL:
         return _not_a_decimal("Too many nonzero exponent digits.")
     if exponent > 0:
         digits, exponent = digits + (0,) * exponent, 0
@@ -140,17 +143,20 @@ def _not_a_decimal(complaint: str) -> Refused:
 #: Texts up to this length after the sign go through BigDecimal's short way, which names the offending character.
 _COMPACT: Final = 18
 
+#: Most digits behind the point that a BigDecimal counts.
+_LARGEST_SCALE: Final = 2**31 - 1
+
 #: As many digits an exponent may have, leading zeros beyond these aside.
 _EXPONENT: Final = 10
 
 _ASCII_DIGITS: Final = re.compile("[0-9]*")
 
-#: A character beyond is two units in Java, neither of them printable.
-_LAST_UNIT: Final = "\uffff"
+#: Each is two units in Java, neither of them a digit or printable.
+_BEYOND_16_BITS: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
 def _jdk_complaint(text: str) -> str:
-    """What JDK 17 says of a text that is no decimal."""
+    """What JDK 17 says of UTF-16 units that are no decimal."""
     if not text:
         return "null"
     rest = text[1:] if text[0] in "+-" else text
@@ -163,12 +169,11 @@ def _jdk_complaint(text: str) -> str:
                 return "Character array contains more than one decimal point."
         elif character in "eE":
             return _exponent_complaint(rest[position + 1 :]) or "No digits found."
-        elif not _is_digit(character):
+        elif not character.isdecimal():
             if len(rest) > _COMPACT:
                 return 'Character array is missing "e" notation exponential mark.'
-            shown = character if character <= _LAST_UNIT else "?"
             return (
-                f"Character {shown} is neither a decimal digit number, decimal point, "
+                f"Character {character} is neither a decimal digit number, decimal point, "
                 'nor "e" notation exponential mark.'
             )
     return "No digits found."
@@ -180,20 +185,15 @@ def _exponent_complaint(text: str) -> str | None:
     if not digits:
         return "null"
     zeros = min(len(digits) - len(digits.lstrip("0")), max(0, len(digits) - _EXPONENT))
-    while len(digits) - zeros > _EXPONENT and _is_digit(digits[zeros]) and int(digits[zeros]) == 0:
+    while len(digits) - zeros > _EXPONENT and digits[zeros].isdecimal() and int(digits[zeros]) == 0:
         zeros += 1
     digits = digits[zeros:]
     if len(digits) > _EXPONENT:
         return "Too many nonzero exponent digits."
-    if not all(map(_is_digit, digits)):
+    if not digits.isdecimal():
         return "Not a digit."
     exponent = -int(digits) if text[0] == "-" else int(digits)
     return None if -(2**31) <= exponent < 2**31 else "Exponent overflow."
-
-
-def _is_digit(character: str) -> bool:
-    """To the JDK, which reads UTF-16 units."""
-    return character.isdecimal() and character <= _LAST_UNIT
 
 
 def double_like(text: str) -> Converted:

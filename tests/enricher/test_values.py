@@ -85,7 +85,7 @@ def test_decimals_keep_their_value(number: Decimal) -> None:
         ("-0.00", "0.00"),
         ("0E5", "0"),
         ("-0E5000", "0"),
-        ("1E-2147483648", "1E-2147483648"),
+        ("12E-2147483647", "1.2E-2147483646"),
         ("1E000000000002", "100"),
         ("Null", ""),
     ],
@@ -120,6 +120,10 @@ def test_numbers_of_webhooks_are_written_out(text: str, plain: str) -> None:
         ("e00000000001x", "Not a digit."),
         ("1e2,3456789012", "Too many nonzero exponent digits."),
         ("1😀", "Character ? is neither a decimal digit number, decimal point, nor"),
+        ("1" * 15 + "x😀😀", 'Character array is missing "e" notation exponential mark.'),
+        ("1e12345678😀x", "Too many nonzero exponent digits."),
+        ("1E-2147483648", "Scale out of range."),
+        ("0.0E-2147483647", "Scale out of range."),
     ],
 )
 def test_what_is_no_decimal_in_the_words_of_java(text: str, tail: str) -> None:
