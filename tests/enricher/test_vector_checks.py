@@ -181,6 +181,11 @@ ERRORS = {
         {"collector": {**COLLECTOR, "path": "/a/b/c"}},
         {"badrow": "collector_payload_format_violation", "count": 1},
     ),
+    "a failing end of several reasons": (
+        "e2e",
+        {"collector": {**COLLECTOR, "path": "com.snowplowanalytics.snowplow/tp2"}},
+        {"badrow": "tracker_protocol_violations", "count": 1},
+    ),
 }
 
 
@@ -226,6 +231,16 @@ def test_what_nobody_reads_does_not_pass(kind: str, given: Any, expected: Any) -
     [
         ("boolean_byte", {"field": "f", "value": "1"}, {"value": 0}),
         ("e2e", {"collector": {**COLLECTOR, "records": ["page view"]}}, {"raw": 1, "good": 1, "dropped": 1}),
+        (
+            "e2e",
+            {"collector": {**COLLECTOR, "path": "com.snowplowanalytics.snowplow/tp2"}},
+            {"badrow": "tracker_protocol_violations", "count": 2},
+        ),
+        (
+            "e2e",
+            {"collector": {**COLLECTOR, "records": ["nonsense"]}},
+            {"bad": 2, "badrow": "collector_payload_format_violation"},
+        ),
         ("enrich", {"collector": COLLECTOR, "params": {"e": "pv", "aid": "a"}}, {"app_id": "b"}),
         ("enrich", {"collector": COLLECTOR, "params": {"e": "pv", "tid": "x"}}, {"good": False}),
     ],

@@ -46,7 +46,10 @@ def expect_badrow(flavor: str, outcome: Outcome, expected: Mapping[str, Any]) ->
     assert not outcome.enriched or expected.get("good")
     for bad in rows(outcome):
         _expect_row(flavor, bad, expected)
-    assert len(outcome.bad) in (1, expected.get("bad", expected.get("count")))
+    if "bad" in expected:
+        assert len(outcome.bad) == expected["bad"]
+    else:
+        assert len(outcome.bad) in (1, expected.get("count"))
 
 
 def _expect_row(flavor: str, bad: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
