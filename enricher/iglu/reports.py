@@ -186,10 +186,30 @@ def _one_of(fault: Fault, patterns: dict[str, str]) -> Iterator[Report]:
         text = "should be valid to one and only one of schema, but more than one are valid: {}"
         yield _report(fault.path, "oneOf", text, fault.schema[AS_WRITTEN]["oneOf"])
         return
-    found = [report for branch in branches for report in translate(branch, patterns)]
+    found = [report for branch in branches for report in translate(_looked_at(branch), patterns)]
     for telling_little in ("required", "additionalProperties"):
         found = [report for report in found if report.keyword != telling_little] or found
     yield from found
+
+
+def _looked_at(branch: list[ValidationError]) -> list[ValidationError]:
+    """Upstream does not look into the properties of a branch of `oneOf` that misses one of them."""
+    passed_over = {(*_place(error), "properties") for error in branch if _misses_a_property(error)}
+    return [error for error in branch if not any(_place(error)[: len(place)] == place for place in passed_over)]
+
+
+def _place(error: ValidationError) -> tuple[str | int, ...]:
+    """Of the keyword's schema, below the keyword that has the branches."""
+    return tuple(error.relative_schema_path)[:-1]
+
+
+def _misses_a_property(error: ValidationError) -> bool:
+    if error.validator != "required" or error.relative_path:
+        return False
+    schema: Any = error.schema
+    known = schema.get("properties", {})
+    instance: Any = error.instance
+    return any(name in known and name not in instance for name in schema["required"])
 
 
 def _by_branch(fault: Fault) -> list[list[ValidationError]]:

@@ -150,6 +150,28 @@ def test_what_is_missing_or_additional_in_one_of_counts_where_nothing_else_is_wr
     assert [report[2] for report in reports({"oneOf": [branch]}, instance)] == keywords
 
 
+PERSON = {"properties": {"name": {"type": "string"}, "born": {"properties": {"year": {}}, "required": ["year"]}}}
+
+
+@pytest.mark.parametrize(
+    ("required", "instance", "keywords"),
+    [
+        (["born"], {"name": 1}, ["required"]),
+        (["elsewhere"], {"name": 1}, ["type"]),
+        (["name"], {"name": 1, "born": {}}, ["type"]),
+        ([], {"name": 1}, ["type"]),
+    ],
+)
+def test_properties_are_not_looked_into_where_one_of_has_a_branch_that_misses_one(
+    required: list[str], instance: Any, keywords: list[str]
+) -> None:
+    branch = {**PERSON, "required": required} if required else PERSON
+    assert [report[2] for report in reports({"oneOf": [branch]}, instance)] == keywords
+    referring = {"definitions": {"person": branch}, "oneOf": [{"$ref": "#/definitions/person"}]}
+    assert [report[2] for report in reports(referring, instance)] == keywords
+    assert "type" in [report[2] for report in reports({"anyOf": [branch]}, instance)]
+
+
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
 def test_what_two_branches_complain_about_is_told_twice(keyword: str) -> None:
     branches = [{"type": "object", "required": ["a"]}, {"type": "object", "required": ["a", "b"]}]
