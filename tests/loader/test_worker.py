@@ -57,7 +57,9 @@ def chunk_message(body: bytes) -> Message:
 
 
 async def publish(settings: SharedSettings, stream: StreamName, *bodies: bytes) -> None:
-    async with open_publisher(settings) as publisher:
+    async with open_publisher(settings) as publisher, asyncio.timeout(PATIENCE_S):
+        while not publisher.ready:  # noqa: ASYNC110 - a broker on a busy machine takes its time
+            await asyncio.sleep(0.05)
         await publisher.publish(stream, [chunk_message(body) for body in bodies])
 
 
