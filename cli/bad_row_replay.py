@@ -1,7 +1,6 @@
 """`evnt bad-rows replay`: give what bad rows were made of back to the streams, after what made them fail was mended."""
 
 import asyncio
-import json
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -12,6 +11,7 @@ import typer
 
 from cli.bad_row_restore import STREAMS, Impossible, Original, Taking, message, restore
 from cli.bad_rows import PAGE, AppId, Since, Type, Wanted, fitting, one, pages_till_now, wanted_by
+from shared.badrow import parsed
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
 from shared.stream import open_log, open_publisher
@@ -124,16 +124,16 @@ async def _named(numbers: Sequence[str]) -> list[Row]:
 def _read(numbers: Sequence[str]) -> Iterator[list[Row]]:
     if len(numbers) > 1:
         raise typer.BadParameter("numbers, or - for standard input, not both")
-    rows = (Row(f"line {place}", _document(line)) for place, line in enumerate(sys.stdin, 1) if line.strip())
+    rows = (Row(f"line {place}", _document(line)) for place, line in enumerate(sys.stdin.buffer, 1) if line.strip())
     while page := list(islice(rows, PAGE)):
         yield page
 
 
-def _document(line: str) -> Any:
+def _document(line: bytes) -> Any:
     """A bad row, or what `--json` prints of one; None where it is no JSON."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parsed(line)
+    except ValueError:
         return None
     return value["bad_row"] if isinstance(value, dict) and "bad_row" in value else value
 

@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qsl
 
+from shared.badrow import parsed
 from shared.event import FIELDS
 from shared.payload import CollectorPayload
 from shared.rawmessage import read
@@ -104,12 +104,12 @@ def _entry(name: str, value: Any) -> tuple[str, Any]:
 
 
 def _document(text: str) -> Any:
-    """The JSON value of a text, its own encodings undone too; the text itself when it is not JSON."""
+    """The JSON value of a text, its own encodings undone too; the text itself where it is none that can be read."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = parsed(text)
+        return _readable(value) if isinstance(value, dict | list) else text
+    except (ValueError, RecursionError):
         return text
-    return _readable(value) if isinstance(value, dict | list) else text
 
 
 def _text(payload: str) -> Any:

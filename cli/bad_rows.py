@@ -18,6 +18,7 @@ from rich.text import Text
 from cli.bad_row_view import application, brief, original, reasons
 from cli.screen import screen
 from cli.since import since
+from shared.badrow import parsed
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
 from shared.stream import FOLDER, open_log
@@ -134,16 +135,14 @@ def tail(
 def understood(record: LogRecord) -> BadRow:
     """What a record says; a body that is no bad row is shown as it is."""
     try:
-        document = json.loads(record.message.body)
-        row = document["data"]
-        kind = document["schema"].split("/")[1]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        document = parsed(record.message.body)
+        row, kind = document["data"], document["schema"].split("/")[1]
+        payload = original(row)
+        said = application(payload), reasons(row), payload, document
+        return BadRow(record.offset, record.message.timestamp_ms, kind, *said)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         text = record.message.body.decode("utf-8", "replace")
         return BadRow(record.offset, record.message.timestamp_ms, "unknown", None, ["not a bad row"], text, text)
-    payload = original(row)
-    return BadRow(
-        record.offset, record.message.timestamp_ms, kind, application(payload), reasons(row), payload, document
-    )
 
 
 async def pages(

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -59,6 +60,8 @@ def run() -> None:
     """Exit 0 when done, 1 when the answer is no, 2 on a wrong command line, 69 when a server can't be reached, 74 when
     the output can't be written, 78 on a configuration that can't be used or a source that changed since it was
     compiled."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what trackers send may be half a character
     try:
         try:
             _run()

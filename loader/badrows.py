@@ -119,9 +119,9 @@ def header() -> bytes:
 
 def _parts(text: str) -> tuple[str, dict[str, Any]]:
     try:
-        document = json.loads(text)
+        document = badrow.parsed(text)
         key, data = SchemaKey.parse(document["schema"]), document["data"]
-    except (ValueError, RecursionError, TypeError, KeyError, InvalidIgluUri):
+    except (ValueError, TypeError, KeyError, InvalidIgluUri):
         return UNKNOWN_TYPE, {}
     return (key.name, data) if isinstance(data, dict) else (UNKNOWN_TYPE, {})
 

@@ -5,7 +5,8 @@ Every bad row is one self-describing JSON document, compact, UTF-8, one per mess
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from math import isfinite
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 import msgspec
 
@@ -34,6 +35,9 @@ VERSIONS: dict[BadRowType, str] = {
     "loader_runtime_error": "1-0-1",
 }
 
+#: Digits of a whole number that Python reads and writes, by default.
+_MOST_DIGITS: Final = 4_300
+
 
 class Processor(NamedTuple):
     """Who made the row. `version` looks like `1.2.3…` and has at most 32 characters (badrows schemas)."""
@@ -49,6 +53,30 @@ def bad_row(kind: BadRowType, processor: Processor, failure: Any, payload: Any) 
         "data": {"processor": processor._asdict(), "failure": failure, "payload": payload},
     }
     return _compact(document)
+
+
+def parsed(text: str | bytes) -> Any:
+    """A JSON value, as far as it can be written again: numbers too large for that stay texts.
+
+    Raises ValueError where it is none, or nested deeper than can be read.
+    """
+    try:
+        return json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    return number if isfinite(number) else text
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _compact(document: Any) -> bytes:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
+from cli.commands import app
 from loader.badrows import parsing_error
 from shared.badrow import Processor, bad_row
 from shared.identity import uuid7
@@ -115,6 +116,16 @@ async def test_mended_rows_come_from_standard_input(filled: SharedSettings) -> N
     assert (done.returncode, done.stdout) == (1, "given back: 1 to raw, 1 to enriched\n")
     assert done.stderr.splitlines() == [f"line {place}: not a bad row" for place in (4, 5, 6)]
     assert len(await taken(filled, "raw", 1)) == 1
+
+
+async def test_what_is_no_utf_8_is_no_bad_row(tmp_path: Path) -> None:
+    lines = json.dumps(LINE).encode() + b"\n\xff\n"
+    async with open_publisher(SharedSettings(data_dir=tmp_path)):
+        pass
+    environ = {"EVNT_DATA_DIR": str(tmp_path)}
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["bad-rows", "replay", "-"], input=lines, env=environ)
+    assert (done.exit_code, done.stdout) == (1, "given back: 1 to enriched\n")
+    assert done.stderr == "line 2: not a bad row\n"
 
 
 @pytest.mark.parametrize(

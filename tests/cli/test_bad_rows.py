@@ -18,6 +18,7 @@ from shared.settings import SharedSettings
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import LogRecord, Message
 from tests.cli.command import environment, evnt, invoke
+from tests.enricher.harness import enrich, record
 
 HOUR_MS = 3_600_000
 #: 2027-01-15T08:00Z
@@ -120,6 +121,42 @@ def test_a_wrong_time_is_a_usage_error(tmp_path: Path) -> None:
     done = run(SharedSettings(data_dir=tmp_path), "list", "--since", "yesterday")
     assert done.exit_code == 2
     assert "expected 90s" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("[" * 100_000, "[" * 100_000),
+        ('{"a":"\\ud83d"}', {"a": "\ud83d"}),
+        ('{"a":1e999}', {"a": "1e999"}),
+        ('{"a":NaN}', '{"a":NaN}'),
+        ('{"a":%s}' % ("9" * 5_000), {"a": "9" * 5_000}),
+    ],
+)
+async def test_whatever_a_tracker_sends_can_be_shown_and_given_back(tmp_path: Path, body: str, shown: Any) -> None:
+    path = "/com.snowplowanalytics.snowplow/tp2"
+    (row,) = enrich(record(path=path, body=body, content_type="application/json")).bad
+    sent = Message(row.body, uuid7(), NOW_MS, "bad-row", "application/json", {"type": row.type})
+    async with open_publisher(SharedSettings(data_dir=tmp_path)) as publisher:
+        await publisher.publish("bad", [sent])
+    for arguments in (("list",), ("show", "1"), ("replay", "1", "--dry-run")):
+        done = evnt(tmp_path, "bad-rows", *arguments, EVNT_DATA_DIR=str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "")
+    listed = evnt(tmp_path, "bad-rows", "list", "--json", EVNT_DATA_DIR=str(tmp_path)).stdout
+    assert json.loads(listed, parse_constant=pytest.fail)["payload"]["body"] == shown
+    done = evnt(tmp_path, "bad-rows", "replay", "-", stdin=listed, EVNT_DATA_DIR=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "given back: 1 to raw\n")
+
+
+def odd(body: bytes) -> Message:
+    return Message(body, uuid7(), NOW_MS, "bad-row", "application/json")
+
+
+@pytest.mark.parametrize("failure", ['{"dataReports":null}', '{"dataReports":[1]}', "[" * 980 + "]" * 980])
+def test_one_odd_row_does_not_hide_the_others(failure: str) -> None:
+    body = f'{{"schema":"iglu:a/b/jsonschema/1-0-0","data":{{"failure":{failure},"payload":{failure}}}}}'
+    records = [LogRecord(offset, one) for offset, one in enumerate([odd(body.encode()), *messages()])]
+    assert len(fitting(records, Wanted(None, None, None))) == 5
 
 
 async def test_looking_consumes_nothing(filled: SharedSettings) -> None:

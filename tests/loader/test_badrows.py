@@ -199,3 +199,10 @@ def test_an_event_nested_deeper_than_can_be_read_is_reported_all_the_same() -> N
     deep = "[" * 100_000 + "]" * 100_000
     document = badrows.event_document(line(1, contexts=deep))
     assert document["contexts"] == deep
+
+
+def test_a_row_with_a_number_of_thousands_of_digits_is_known_for_what_it_is() -> None:
+    body = b'{"schema":"iglu:com.acme/one/jsonschema/1-0-0","data":{"failure":{"json":%s},"payload":""}}' % (
+        b"9" * 5_000
+    )
+    assert badrows.table_row(Message(body, "m1", 0, "bad-row", "application/json")).split(b"\t")[2] == b"one"
