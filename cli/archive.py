@@ -3,26 +3,26 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import typer
 
 from cli.bad_rows import pages_till_now
+from cli.giving import give
 from cli.since import since
 from shared.identity import now_ms, uuid7
+from shared.payload import CollectorPayload
+from shared.rawmessage import read
 from shared.settings import SharedSettings, load
 from shared.stream import open_log, open_publisher
-from shared.stream.contract import Message, Publisher, StreamUnavailable
+from shared.stream.contract import Message
 from shared.stream.topology import REPLAY_HEADER
 
 app = typer.Typer(no_args_is_help=True, help="The archive of the raw stream, with ingest.limits.raw_archive.")
 
 #: Records at a time; one may have a megabyte.
 PAGE = 20
-
-#: Seconds between two attempts while the raw stream takes nothing.
-PAUSE_S = 1.0
 
 
 class Period(NamedTuple):
@@ -32,7 +32,21 @@ class Period(NamedTuple):
     until_ms: int
 
     def has(self, message: Message) -> bool:
-        return self.since_ms <= message.timestamp_ms < self.until_ms
+        return self.since_ms <= _collected_ms(message) < self.until_ms
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of what was given back; refused: messages that the stream never takes."""
+
+    messages: int = 0
+    payloads: int = 0
+    refused: int = 0
+
+    def add(self, given: Sequence[Message], refused: int) -> None:
+        self.messages += len(given)
+        self.payloads += sum(map(_payloads, given))
+        self.refused += refused
 
 
 Since = Annotated[str, typer.Option("--since", help="From: 15m, 2h, 7d ago, or 2026-01-31T12:00 (UTC).")]
@@ -50,47 +64,54 @@ def replay(since_: Since, until: Until = None, dry_run: DryRun = False) -> None:
     """Give what was collected in a period back to the raw stream: after enrichments or schemas changed.
 
     All ids and times stay what they were, so `events_unique` shows each event once, as it was enriched last. While
-    the stream takes no more it waits. May be stopped, and done again from the beginning.
+    the stream takes no more it waits. May be stopped, and done again from the beginning. Exit 1 when the stream never
+    takes one of the messages.
     """
     now = now_ms()
     try:
         period = Period(since(since_, now), since(until, now) if until else now)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    messages, payloads = asyncio.run(_replay(period, dry_run))
+    if period.since_ms >= period.until_ms:
+        raise typer.BadParameter("the period ends before it begins: --since is the earlier one, --until the later")
+    counts = asyncio.run(_replay(period, dry_run))
     verb = "would be given back" if dry_run else "given back"
-    sys.stdout.write(f"{verb} to raw: {payloads:,} payloads in {messages:,} messages\n")
+    sys.stdout.write(f"{verb} to raw: {counts.payloads:,} payloads in {counts.messages:,} messages\n")
+    if counts.refused:
+        raise typer.Exit(1)
 
 
-async def _replay(period: Period, dry_run: bool) -> tuple[int, int]:
+async def _replay(period: Period, dry_run: bool) -> Counts:
     settings = load(SharedSettings)
     if not settings.ingest.limits.raw_archive:
         raise typer.BadParameter("nothing is archived: ingest.limits.raw_archive is off")
     run = uuid7()
     seen: set[str] = set()
-    payloads = 0
+    counts = Counts()
     async with open_log(settings, "raw.archive") as log, open_publisher(settings) as publisher:
         async for records in pages_till_now(log, PAGE):  # what is given back is archived too, also by earlier replays
             found = [record.message for record in records if period.has(record.message)]
-            new = {message.message_id: message for message in found if message.message_id not in seen}
-            if not dry_run:
-                await insist(publisher, [_named(message, run) for message in new.values()])
+            new = {message.message_id: _named(message, run) for message in found if message.message_id not in seen}
+            refused = {} if dry_run or not new else await give(publisher, "raw", new)
+            sys.stderr.writelines(f"{name}: {reason}\n" for name, reason in refused.items())
+            counts.add([message for name, message in new.items() if name not in refused], len(refused))
             seen |= new.keys()
-            payloads += sum(int(message.headers.get("payloads", 1)) for message in new.values())
-    return len(seen), payloads
+    return counts
 
 
 def _named(message: Message, run: str) -> Message:
     return replace(message, headers={**message.headers, REPLAY_HEADER: run})
 
 
-async def insist(publisher: Publisher, messages: Sequence[Message], pause_s: float = PAUSE_S) -> None:
-    """Until the stream has room for them."""
-    while messages:
-        try:
-            await publisher.publish("raw", messages)
-        except StreamUnavailable as error:
-            sys.stderr.write(f"{error}; trying again, Ctrl-C to stop\n")
-            await asyncio.sleep(pause_s)
-        else:
-            return
+def _payloads(message: Message) -> int:
+    """As many as its header says; other programs may leave it out, or mean something else by it."""
+    said = message.headers.get("payloads")
+    return said if isinstance(said, int) else 1
+
+
+def _collected_ms(message: Message) -> int:
+    """When the collector published it; for other programs' messages without a time, that of the first payload."""
+    if message.timestamp_ms:
+        return message.timestamp_ms
+    first = next(read(message.body, sys.maxsize), None)
+    return first.timestamp if isinstance(first, CollectorPayload) else 0

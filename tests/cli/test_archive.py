@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from cli.archive import Period, insist
+from cli.archive import Period
+from cli.giving import insist
 from shared.identity import now_ms, uuid7
+from shared.payload import CollectorPayload, encode
+from shared.rawmessage import pack
 from shared.settings import SharedSettings
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message, StreamName, StreamUnavailable
@@ -28,9 +31,9 @@ def messages() -> list[Message]:
     ]
 
 
-async def run(settings: SharedSettings, *arguments: str, archives: bool = True) -> Result:
+async def run(settings: SharedSettings, *arguments: str, archives: bool = True, **more: str) -> Result:
     """In a thread, since it has an event loop of its own."""
-    switched = {"EVNT_INGEST__LIMITS__RAW_ARCHIVE": str(archives).lower()}
+    switched = {"EVNT_INGEST__LIMITS__RAW_ARCHIVE": str(archives).lower(), **more}
     return await asyncio.to_thread(invoke, "archive", "replay", *arguments, **variables(settings), **switched)
 
 
@@ -83,6 +86,48 @@ async def test_a_wrong_time_is_a_usage_error(tmp_path: Path) -> None:
         assert "expected 90s" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("arguments", [("1h", "2h"), ("1h", "1h"), ("2999-01-01", None)])
+async def test_a_period_that_ends_before_it_begins_is_a_usage_error(
+    tmp_path: Path, arguments: tuple[str, str | None]
+) -> None:
+    first, last = arguments
+    done = await run(SharedSettings(data_dir=tmp_path), "--since", first, *(("--until", last) if last else ()))
+    assert done.exit_code == 2
+    assert "the period ends before it begins" in " ".join(done.stderr.replace("│", " ").split())
+
+
+async def test_what_other_programs_published_is_enriched_again(settings: SharedSettings) -> None:
+    """Without a time, or with a header of theirs."""
+    limits = settings.ingest.limits.model_copy(update={"raw_archive": True})
+    archiving = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"limits": limits})})
+    bodies = [encode(CollectorPayload(timestamp=time)) for time in (NOW_MS, NOW_MS + 2 * HOUR_MS)]
+    sent = [
+        *(Message(body, uuid7(), 0, "", "") for body in (*bodies, pack(bodies[:1], "gzip"), b"", b"no payload")),
+        Message(b"1", uuid7(), NOW_MS, "", "", {"payloads": "many"}),
+    ]
+    async with open_publisher(archiving) as publisher:
+        await publisher.publish("raw", sent)
+    assert len(await taken(archiving, len(sent))) == len(sent)
+    done = await run(archiving, *PERIOD)
+    assert (done.exit_code, done.stdout) == (0, "given back to raw: 3 payloads in 3 messages\n"), done.stderr
+    assert [one.body for one in await taken(archiving, 3)] == [sent[0].body, sent[2].body, sent[5].body]
+
+
+async def test_one_that_the_stream_never_takes_does_not_keep_the_others(
+    archived: tuple[SharedSettings, list[Message]],
+) -> None:
+    """The limit was lowered since."""
+    settings, sent = archived
+    large = replace(sent[1], body=b"x" * 1_001, message_id=uuid7())
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("raw", [large])
+    await taken(settings, 1)
+    done = await run(settings, *PERIOD, EVNT_INGEST__LIMITS__MESSAGE_MAX_BYTES="1000")
+    assert (done.exit_code, done.stdout) == (1, "given back to raw: 60 payloads in 30 messages\n"), done.stderr
+    assert done.stderr == f"{large.message_id}: a body of 1001 bytes is above 1000\n"
+    assert len(await taken(settings, 30)) == 30
+
+
 def test_a_period_begins_with_its_first_moment_and_ends_before_its_last() -> None:
     period = Period(10, 12)
     assert [time for time in range(9, 14) if period.has(Message(b"", "", time, "", ""))] == [10, 11]
@@ -110,6 +155,6 @@ class Full:
 async def test_a_full_stream_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     stream = Full(2)
     sent = [Message(b"", uuid7(), now_ms(), "", "")]
-    await insist(stream, sent, pause_s=0)
+    await insist(stream, "raw", sent, pause_s=0)
     assert stream.published == sent
     assert capsys.readouterr().err == "raw is full; trying again, Ctrl-C to stop\n" * 2
