@@ -9,13 +9,14 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from cli.bad_row_restore import STREAMS, Impossible, Original, Taking, message, restore
+from cli.bad_row_restore import STREAMS, Impossible, Original, message, restore
 from cli.bad_rows import PAGE, AppId, Since, Type, Wanted, fitting, one, pages_till_now, wanted_by
+from cli.giving import give
 from shared.badrow import parsed
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
 from shared.stream import open_log, open_publisher
-from shared.stream.contract import LogReader, Message, MessageRefused, Publisher
+from shared.stream.contract import LogReader, Publisher, StreamUnavailable
 
 #: Instead of numbers: the rows come from standard input.
 STDIN = "-"
@@ -46,7 +47,7 @@ def replay(
     """Give what bad rows were made of back to the streams, after what made them fail was mended.
 
     Times, addresses and event ids stay what they were, so doing it twice makes no second event. The rows stay in the
-    log; what fails again makes a new one. Exit 1 when some can't be given back.
+    log; what fails again makes a new one. While a stream takes no more it waits. Exit 1 when some can't be given back.
     """
     wanted = wanted_by(type_, app_id, since_)
     if bool(numbers) == (wanted != _EVERYTHING):
@@ -65,6 +66,8 @@ async def _replay(numbers: Sequence[str] | None, wanted: Wanted, dry_run: bool) 
     given: Counter[str] = Counter()
     kept = 0
     async with open_log(settings, "bad-rows") as reader, open_publisher(settings) as publisher:
+        if not publisher.ready and not dry_run:
+            raise StreamUnavailable("it takes nothing: nothing was given back")
         async for rows in _rows(reader, numbers, wanted):
             found, refused = _restored(rows)
             if dry_run:
@@ -147,19 +150,5 @@ async def _publish(publisher: Publisher, found: Sequence[tuple[Row, Original]]) 
     refused: dict[str, str] = {}
     for stream in STREAMS:
         mine = {name: sent for name, where, sent in made if where == stream}
-        try:
-            if mine:
-                await publisher.publish(stream, list(mine.values()))
-        except MessageRefused:
-            refused |= await _publish_alone(publisher, stream, mine)
-    return refused
-
-
-async def _publish_alone(publisher: Publisher, stream: Taking, messages: dict[str, Message]) -> dict[str, str]:
-    refused = {}
-    for name, sent in messages.items():
-        try:
-            await publisher.publish(stream, [sent])
-        except MessageRefused as refusal:
-            refused[name] = str(refusal)
+        refused |= await give(publisher, stream, mine)
     return refused

@@ -158,3 +158,22 @@ async def test_one_that_no_stream_takes_does_not_keep_the_others(filled: SharedS
     assert (done.returncode, done.stdout) == (1, "given back: 1 to enriched\n"), done.stderr
     assert done.stderr.startswith("line 2: ")
     assert len(await taken(filled, "enriched", 1)) == 1
+
+
+async def test_a_full_stream_is_waited_for(tmp_path: Path) -> None:
+    """Doing it again would begin with the same rows, and never come to the last ones."""
+    settings = SharedSettings(data_dir=tmp_path)
+    await fill(settings)
+    small = {"EVNT_INGEST__LIMITS__QUEUE_MAX_BYTES": "900", **variables(settings)}
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("raw", [Message(b"x" * 900, "first", NOW_MS, "collector-payload", "x/y")])
+    running = asyncio.create_task(
+        asyncio.to_thread(invoke, "bad-rows", "replay", "--type", "adapter_failures", **small)
+    )
+    await asyncio.sleep(1.5)
+    assert not running.done(), running.result().stderr
+    (first,) = await taken(settings, "raw", 1)
+    done = await running
+    assert (done.exit_code, done.stdout) == (0, "given back: 2 to raw\n")
+    assert "raw is full" in done.stderr
+    assert (first.message.message_id, len(await taken(settings, "raw", 2))) == ("first", 2)
