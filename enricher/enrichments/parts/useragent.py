@@ -44,9 +44,11 @@ Parse = Callable[[str], Parsed]
 def builtin() -> Parse:
     """With the rules that come with ua-parser. Building the matcher takes about 200 ms, once a process.
 
-    Several enrichments ask about the same user agent one after the other, so the last answers are remembered.
+    Several enrichments ask about the same user agent one after the other, so the last answers are remembered: by what
+    is looked at, since an event may call its user agent a megabyte.
     """
-    return lru_cache(_LAST)(parser(Resolver(load_lazy_builtins())))
+    parse = lru_cache(_LAST)(parser(Resolver(load_lazy_builtins())))
+    return lambda text: parse(text[:LONGEST])
 
 
 def parser(resolver: Callable[[str, Domain], PartialResult]) -> Parse:

@@ -1,5 +1,6 @@
 """What yauaa says of user agents where ua-parser alone would mislead it."""
 
+import tracemalloc
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -89,3 +90,15 @@ def test_what_was_foreseen_is_not_looked_up_again(module: ModuleType) -> None:
     known = len(state.patch.__self__)
     assert module.enrich(Draft(columns_, {}, CollectorPayload()), state) is not None
     assert known == len(state.patch.__self__) == 1
+
+
+def test_of_long_user_agents_no_more_is_kept_than_is_looked_at() -> None:
+    """Events may state one of a megabyte, and hundreds of them are remembered."""
+    parse = builtin()
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            assert parse(f"Mozilla/5.0 {number} {'x' * 1_000_000}") == parse(f"Mozilla/5.0 {number} {'x' * 10_000}")
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()
