@@ -6,6 +6,7 @@ What it gives keeps the time, address and ids of the first time, so an event tha
 import base64
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
@@ -22,6 +23,10 @@ from shared.stream.contract import Message
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _DERIVED: Final = INDEX["derived_contexts"]
 
+#: What only failed events have in that column: others' entities may be called failure too.
+_FAILURE: Final = '"iglu:com.snowplowanalytics.snowplow/failure/jsonschema/'
+
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z?")
 
 #: Stream → type and content type of its messages, and the header that counts what is in one.
 _KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -105,7 +110,7 @@ def _raw(
     payload = CollectorPayload(
         schema=SCHEMA,
         ip_address=source["ipAddress"],
-        timestamp=parse_timestamp(source["timestamp"].replace("T", " ").removesuffix("Z")),
+        timestamp=_milliseconds(source["timestamp"]),
         encoding="UTF-8",
         collector=collector,
         user_agent=source["useragent"],
@@ -119,6 +124,13 @@ def _raw(
         network_userid=network_userid,
     )
     return Original("raw", encode(payload))
+
+
+def _milliseconds(text: str) -> int:
+    """Of a time in UTC. Another form, which a mended row may have, must not become another time."""
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"{text} is no time such as 2026-01-31T12:00:00.000Z")
+    return parse_timestamp(_instant(text))
 
 
 def _pair(pair: Mapping[str, str | None]) -> str:
@@ -159,7 +171,7 @@ def _row(payload: Mapping[str, Any]) -> Original:
 
 def _table(derived_contexts: str) -> Taking:
     """Only a failed event says why it failed."""
-    return "failed" if "/failure/jsonschema/" in derived_contexts else "enriched"
+    return "failed" if _FAILURE in derived_contexts else "enriched"
 
 
 def _instant(text: str) -> str:

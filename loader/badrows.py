@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -76,13 +77,19 @@ def _number(cell: str) -> float | str:
     return number if isfinite(number) else cell
 
 
+def _decimal(cell: str) -> float | str:
+    """As text where a double has not all of its digits, since the row may be given back."""
+    number = _number(cell)
+    return number if isinstance(number, float) and Decimal(repr(number)) == Decimal(cell) else cell
+
+
 _READ: dict[Kind, Callable[[str], Any]] = {
     "text": str,
     "uuid": str,
     "timestamp": _instant,
     "int": int,
     "bool": "1".__eq__,
-    "decimal": _number,
+    "decimal": _decimal,
     "float": _number,
     "json": _document,
 }

@@ -1,6 +1,7 @@
 """What bad rows were made of: the enricher makes of it what it made, or would have made, of the request itself."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from enricher.outcome import Outcome
 from loader.badrows import parsing_error, runtime_error, too_large
 from shared.badrow import Processor, bad_row
 from shared.event import FIELDS
+from shared.payload import CollectorPayload
+from shared.rawmessage import pack, read
 from shared.tsv import encode
 from tests.enricher.harness import GOOD, columns, enrich, enrichment, post, record
 
@@ -142,6 +145,8 @@ LINE = {
     "txn_id": "7",
     "geo_latitude": "-12.5",
     "tr_total": "12.34",
+    "tr_tax": "12345678901234567890.12",
+    "ti_price": "0.1234567890123456789",
     "br_cookies": "1",
     "doc_width": "800",
     "contexts": json.dumps(WEB_PAGE, separators=(",", ":")),
@@ -150,7 +155,12 @@ LINE = {
 FAILURE = '{"schema":"x","data":[{"schema":"iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0","data":{}}]}'
 
 
-@pytest.mark.parametrize(("derived", "stream"), [("", "enriched"), (FAILURE, "failed")])
+FAILURE_OF_OTHERS = FAILURE.replace("com.snowplowanalytics.snowplow/failure", "com.acme/failure")
+
+
+@pytest.mark.parametrize(
+    ("derived", "stream"), [("", "enriched"), (FAILURE, "failed"), (FAILURE_OF_OTHERS, "enriched")]
+)
 def test_a_line_is_what_it_was(derived: str, stream: str) -> None:
     values = {**LINE, "derived_contexts": derived}
     line = encode([values.get(field.name, "") for field in FIELDS])
@@ -177,6 +187,10 @@ def test_a_line_is_what_it_was(derived: str, stream: str) -> None:
             "its payload is not that of a schema_violations: KeyError: 'enriched'",
         ),
         (
+            json.loads(bad_row("generic_error", Processor("x", "1.0.0"), {}, "")),
+            "its payload is no record, but the body of a request that could not be read",
+        ),
+        (
             json.loads(bad_row("generic_error", Processor("x", "1.0.0"), {}, "bm90IHRocmlmdA==")),
             "its payload is no record, but the body of a request that could not be read",
         ),
@@ -194,3 +208,87 @@ def test_a_row_has_one_id_however_it_is_written() -> None:
     mended = {**row, "data": {**row["data"], "payload": {**row["data"]["payload"], "body": "y"}}}
     assert message(mended, found, 1).message_id != message(row, found, 1).message_id
     assert message(row, found, 1).headers == {"payloads": 1}
+
+
+def test_a_batch_that_met_a_bug_counts_its_payloads() -> None:
+    batch = pack([post(GOOD), post(GOOD)], "gzip")
+    row = json.loads(bad_row("generic_error", Processor("x", "1.0.0"), {}, b64encode(batch).decode()))
+    found = _restored(row)
+    assert found == Original("raw", batch, 2)
+    made = message(row, found, 7)
+    assert (made.headers, made.timestamp_ms) == ({"payloads": 2}, 7)
+
+
+@pytest.mark.parametrize(("stream", "type_"), [("enriched", "enriched-tsv"), ("failed", "failed-tsv")])
+def test_a_message_of_lines_is_like_those_of_the_enricher(stream: Any, type_: str) -> None:
+    made = message({}, Original(stream, b"x\ny", 2), 1)
+    assert (made.type, made.content_type, made.headers) == (type_, "text/tab-separated-values", {"events": 2})
+
+
+RAW: dict[str, Any] = {
+    "parameters": [{"name": "e", "value": "pv"}],
+    "loaderName": "x",
+    "userId": None,
+    "timestamp": "2026-01-02T03:04:05.006Z",
+    "ipAddress": "192.0.2.7",
+    "useragent": None,
+    "refererUri": None,
+    "hostname": None,
+    "headers": [],
+}
+
+
+def _payload(enriched: Any = None, **raw: Any) -> CollectorPayload:
+    """What a row of an event becomes, read again."""
+    payload = {"raw": {**RAW, **raw}, "enriched": enriched or {}}
+    (found,) = read(_restored(json.loads(bad_row("schema_violations", Processor("x", "1.0.0"), {}, payload))).body, 9)
+    assert isinstance(found, CollectorPayload)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pairs", "event_id", "querystring"),
+    [
+        ([("e", "pv")], None, "e=pv"),
+        ([("e", "pv")], EVENT_ID, f"e=pv&eid={EVENT_ID}"),
+        ([("eid", ""), ("e", "pv")], EVENT_ID, f"e=pv&eid={EVENT_ID}"),
+        ([("eid", None), ("e", "pv")], EVENT_ID, f"e=pv&eid={EVENT_ID}"),
+        ([("eid", "mine"), ("e", "pv")], EVENT_ID, "eid=mine&e=pv"),
+        ([("url", "https://a/b?c&d"), ("\u2603", None)], None, "url=https%3A%2F%2Fa%2Fb%3Fc%26d&%E2%98%83"),
+        ([(None, "a"), ("b", "\ud83d")], None, "=a&b=%3F"),
+        ([], None, None),
+    ],
+)
+def test_the_query_of_an_event(pairs: list[tuple[str, str]], event_id: str | None, querystring: str | None) -> None:
+    parameters = [{"name": name, "value": value} for name, value in pairs]
+    found = _payload({"event_id": event_id}, parameters=parameters)
+    assert (found.querystring, found.ip_address, found.path) == (querystring, "192.0.2.7", "/i")
+
+
+def test_a_request_without_a_query_may_have_none() -> None:
+    (row,) = enrich(REFUSED["tracker_protocol_violations"]).bad
+    document = json.loads(row.body)
+    document["data"]["payload"]["querystring"] = None
+    (found,) = read(_restored(document).body, 9)
+    assert isinstance(found, CollectorPayload)
+    assert found.querystring is None
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("2026-01-02T03:04:05.006Z", 1_767_323_045_006),
+        ("2026-01-02T03:04:05Z", 1_767_323_045_000),
+        ("2026-01-02 03:04:05.600", 1_767_323_045_600),
+    ],
+)
+def test_a_time_is_what_it_was(text: str, milliseconds: int) -> None:
+    assert _payload(timestamp=text).timestamp == milliseconds
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.006789Z", "2026-01-02T03:04:05-0500"])
+def test_a_time_in_another_form_is_none(text: str) -> None:
+    payload = {"raw": {**RAW, "timestamp": text}, "enriched": {}}
+    found = restore(json.loads(bad_row("schema_violations", Processor("x", "1.0.0"), {}, payload)))
+    assert isinstance(found, Impossible)
+    assert f"{text} is no time" in found.reason
