@@ -3,20 +3,21 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from cli.bad_row_restore import STREAMS, Impossible, Original, message, restore
+from cli.bad_row_restore import STREAMS, Impossible, Original, Taking, message, restore
 from cli.bad_rows import PAGE, AppId, Since, Type, Wanted, fitting, one, pages_till_now, wanted_by
 from cli.giving import give
 from shared.badrow import parsed
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
 from shared.stream import open_log, open_publisher
-from shared.stream.contract import LogReader, Publisher, StreamUnavailable
+from shared.stream.contract import LogReader, Message, Publisher, StreamUnavailable
 
 #: Instead of numbers: the rows come from standard input.
 STDIN = "-"
@@ -37,6 +38,15 @@ class Row(NamedTuple):
     document: Any
 
 
+@dataclass(slots=True)
+class Counts:
+    """Rows: given back, by stream; that can't be; and of originals that an earlier row has given back."""
+
+    given: Counter[str] = field(default_factory=Counter)
+    kept: int = 0
+    again: int = 0
+
+
 def replay(
     numbers: Numbers = None,
     type_: Type = None,
@@ -52,32 +62,46 @@ def replay(
     wanted = wanted_by(type_, app_id, since_)
     if bool(numbers) == (wanted != _EVERYTHING):
         raise typer.BadParameter("say which: numbers, or - for standard input, or --type, --app-id, --since")
-    given, kept = asyncio.run(_replay(numbers, wanted, dry_run))
-    parts = [f"{given[stream]} to {stream}" for stream in STREAMS if given[stream]]
+    counts = asyncio.run(_replay(numbers, wanted, dry_run))
+    parts = [f"{counts.given[stream]} to {stream}" for stream in STREAMS if counts.given[stream]]
     verb = "would be given back" if dry_run else "given back"
-    sys.stdout.write(f"{verb}: {', '.join(parts) or 'nothing'}\n")
-    if kept:
+    again = f"; {counts.again} more rows are of the same" if counts.again else ""
+    sys.stdout.write(f"{verb}: {', '.join(parts) or 'nothing'}{again}\n")
+    if counts.kept:
         raise typer.Exit(1)
 
 
-async def _replay(numbers: Sequence[str] | None, wanted: Wanted, dry_run: bool) -> tuple[Counter[str], int]:
-    """How many were given back to each stream, and how many can't be."""
+async def _replay(numbers: Sequence[str] | None, wanted: Wanted, dry_run: bool) -> Counts:
     settings = load(SharedSettings)
-    given: Counter[str] = Counter()
-    kept = 0
+    counts = Counts()
+    seen: set[str] = set()
     async with open_log(settings, "bad-rows") as reader, open_publisher(settings) as publisher:
         if not publisher.ready and not dry_run:
             raise StreamUnavailable("it takes nothing: nothing was given back")
         async for rows in _rows(reader, numbers, wanted):
-            found, refused = _restored(rows)
+            restored, refused = _restored(rows)
+            found = _new(restored, seen)
+            counts.again += len(restored) - len(found)
             if dry_run:
-                sys.stdout.writelines(f"{row.name}: {original.stream}\n" for row, original in found)
+                sys.stdout.writelines(f"{name}: {stream}\n" for name, (stream, _) in found.items())
             else:
                 refused |= await _publish(publisher, found)
-            kept += len(refused)
+            counts.kept += len(refused)
             sys.stderr.writelines(f"{name}: {reason}\n" for name, reason in refused.items())
-            given.update(original.stream for row, original in found if row.name not in refused)
-    return given, kept
+            counts.given.update(stream for name, (stream, _) in found.items() if name not in refused)
+    return counts
+
+
+def _new(restored: Sequence[tuple[Row, Original]], seen: set[str]) -> dict[str, tuple[Taking, Message]]:
+    """What becomes of rows, by their names, without what earlier ones became: one request may make several rows, and
+    what fails again makes a new one."""
+    found: dict[str, tuple[Taking, Message]] = {}
+    for row, original in restored:
+        made = message(original, now_ms())
+        if made.message_id not in seen:
+            found[row.name] = original.stream, made
+            seen.add(made.message_id)
+    return found
 
 
 def _restored(rows: Sequence[Row]) -> tuple[list[tuple[Row, Original]], dict[str, str]]:
@@ -144,11 +168,10 @@ def _document(line: bytes) -> Any:
 # ---- publishing ---------------------------------------------------------------------------------------------------
 
 
-async def _publish(publisher: Publisher, found: Sequence[tuple[Row, Original]]) -> dict[str, str]:
+async def _publish(publisher: Publisher, found: Mapping[str, tuple[Taking, Message]]) -> dict[str, str]:
     """Those that no stream takes, and why."""
-    made = [(row.name, original.stream, message(row.document, original, now_ms())) for row, original in found]
     refused: dict[str, str] = {}
     for stream in STREAMS:
-        mine = {name: sent for name, where, sent in made if where == stream}
+        mine = {name: sent for name, (where, sent) in found.items() if where == stream}
         refused |= await give(publisher, stream, mine)
     return refused

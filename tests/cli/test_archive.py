@@ -119,13 +119,14 @@ async def test_one_that_the_stream_never_takes_does_not_keep_the_others(
     """The limit was lowered since."""
     settings, sent = archived
     large = replace(sent[1], body=b"x" * 1_001, message_id=uuid7())
+    beside = [replace(sent[1], message_id=uuid7()) for _ in range(10)]  # the other half of the last page
     async with open_publisher(settings) as publisher:
-        await publisher.publish("raw", [large])
-    await taken(settings, 1)
+        await publisher.publish("raw", [large, *beside])
+    await taken(settings, 11)
     done = await run(settings, *PERIOD, EVNT_INGEST__LIMITS__MESSAGE_MAX_BYTES="1000")
-    assert (done.exit_code, done.stdout) == (1, "given back to raw: 60 payloads in 30 messages\n"), done.stderr
+    assert (done.exit_code, done.stdout) == (1, "given back to raw: 80 payloads in 40 messages\n"), done.stderr
     assert done.stderr == f"{large.message_id}: a body of 1001 bytes is above 1000\n"
-    assert len(await taken(settings, 30)) == 30
+    assert len(await taken(settings, 40)) == 40
 
 
 def test_a_period_begins_with_its_first_moment_and_ends_before_its_last() -> None:

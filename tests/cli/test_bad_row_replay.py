@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.bad_rows import PAGE
 from cli.commands import app
 from loader.badrows import parsing_error
 from shared.badrow import Processor, bad_row
@@ -76,6 +77,13 @@ async def test_rows_are_given_back_by_number(filled: SharedSettings) -> None:
     (enriched,) = await taken(filled, "enriched", 1)
     assert (enriched.message.body, enriched.message.headers["events"]) == (b"no event", 1)
     assert (await numbers(filled))[:2] == [first, line], "nothing is consumed"
+
+
+async def test_what_can_not_be_given_back_is_counted_on_every_page(settings: SharedSettings) -> None:
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("bad", [published(LOST, NOW_MS), *[published(LINE, NOW_MS)] * PAGE])
+    done = await run(settings, "--since", "2027-01-15T07:59")
+    assert (done.exit_code, done.stdout) == (1, f"given back: 1 to enriched; {PAGE - 1} more rows are of the same\n")
 
 
 async def test_rows_are_given_back_by_what_they_are_and_twice_is_as_good_as_once(filled: SharedSettings) -> None:
@@ -177,3 +185,17 @@ async def test_a_full_stream_is_waited_for(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "given back: 2 to raw\n")
     assert "raw is full" in done.stderr
     assert (first.message.message_id, len(await taken(settings, "raw", 2))) == ("first", 2)
+
+
+async def test_what_failed_again_is_given_back_once(settings: SharedSettings) -> None:
+    """With every attempt its rows would double, and events that have no id of their own when they succeed."""
+    failures = [{**REFUSED[0]["data"]["failure"], "timestamp": f"2027-01-15T08:00:0{n}Z"} for n in range(3)]
+    rows = [{**REFUSED[0], "data": {**REFUSED[0]["data"], "failure": failure}} for failure in failures]
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("bad", [published(row, NOW_MS) for row in (*rows, REFUSED[1])])
+    said = "2 to raw; 2 more rows are of the same\n"
+    done = await run(settings, "--type", "adapter_failures", "--dry-run")
+    assert done.stdout.splitlines()[-1] + "\n" == f"would be given back: {said}"
+    done = await run(settings, "--type", "adapter_failures")
+    assert (done.exit_code, done.stdout) == (0, f"given back: {said}"), done.stderr
+    assert len(await taken(settings, "raw", 2)) == 2

@@ -17,7 +17,7 @@ from shared.event import FIELDS
 from shared.payload import CollectorPayload
 from shared.rawmessage import pack, read
 from shared.tsv import encode
-from tests.enricher.harness import GOOD, columns, enrich, enrichment, post, record
+from tests.enricher.harness import ETL_MS, GOOD, columns, enrich, enrichment, post, record
 
 EVENT_ID = "8a1b0f3c-9d2e-4c55-8f0a-1b2c3d4e5f60"
 FAILING = enrichment(lambda *_: Patch(failures=(Failure("out of order"),)))
@@ -200,14 +200,28 @@ def test_what_can_not_be_turned_back_says_why(document: Any, reason: str) -> Non
     assert restore(document) == Impossible(reason)
 
 
-def test_a_row_has_one_id_however_it_is_written() -> None:
+def test_an_original_has_one_id_however_its_row_is_written() -> None:
     row = json.loads(enrich(REFUSED["adapter_failures"]).bad[0].body)
     found = _restored(row)
     other = {"data": dict(reversed(row["data"].items())), "schema": row["schema"]}
-    assert message(row, found, 1).message_id == message(other, found, 2).message_id
+    assert message(found, 1).message_id == message(_restored(other), 2).message_id
     mended = {**row, "data": {**row["data"], "payload": {**row["data"]["payload"], "body": "y"}}}
-    assert message(mended, found, 1).message_id != message(row, found, 1).message_id
-    assert message(row, found, 1).headers == {"payloads": 1}
+    assert message(_restored(mended), 1).message_id != message(found, 1).message_id
+    assert message(found, 1).headers == {"payloads": 1}
+
+
+def test_all_rows_of_one_record_have_one_original() -> None:
+    found = restored(enrich(record(path="/a/b/c", network_userid="x")))
+    assert len(found) == 2
+    assert len({message(one, 1).message_id for one in found}) == 1
+
+
+@pytest.mark.parametrize("sent", [*REQUESTS.values(), *REFUSED.values()])
+def test_what_fails_again_has_the_same_original(sent: bytes) -> None:
+    """Or doing it again would make a second event of what has no id of its own."""
+    first = restored(enrich(sent, enrichments=[FAILING]))
+    later = [restored(enrich(one.body, enrichments=[FAILING], etl_ms=ETL_MS + 1)) for one in first]
+    assert later == [[one] for one in first]
 
 
 def test_a_batch_that_met_a_bug_counts_its_payloads() -> None:
@@ -215,13 +229,13 @@ def test_a_batch_that_met_a_bug_counts_its_payloads() -> None:
     row = json.loads(bad_row("generic_error", Processor("x", "1.0.0"), {}, b64encode(batch).decode()))
     found = _restored(row)
     assert found == Original("raw", batch, 2)
-    made = message(row, found, 7)
+    made = message(found, 7)
     assert (made.headers, made.timestamp_ms) == ({"payloads": 2}, 7)
 
 
 @pytest.mark.parametrize(("stream", "type_"), [("enriched", "enriched-tsv"), ("failed", "failed-tsv")])
 def test_a_message_of_lines_is_like_those_of_the_enricher(stream: Any, type_: str) -> None:
-    made = message({}, Original(stream, b"x\ny", 2), 1)
+    made = message(Original(stream, b"x\ny", 2), 1)
     assert (made.type, made.content_type, made.headers) == (type_, "text/tab-separated-values", {"events": 2})
 
 
