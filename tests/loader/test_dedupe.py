@@ -1,6 +1,7 @@
 """What comes again is stored once: chunks that are redelivered, events that trackers send again."""
 
 import asyncio
+from collections.abc import Sequence
 
 from loader.loading import once
 from loader.settings import DedupeSettings
@@ -74,6 +75,39 @@ async def test_what_is_enriched_again_is_stored_beside_what_it_replaces() -> Non
     assert bench.loaded() == ids(1, 2, 1, 2), "but once only"
     await bench.loading([delivery(enriched_at(3, 1, 2, app_id="x"), "a", replay="second"), delivery(chunk(3), "b")])
     assert bench.loaded() == ids(1, 2, 1, 2, 1, 2, 3)
+
+
+async def test_what_is_enriched_again_and_comes_again_in_other_company_is_stored_once() -> None:
+    bench = Bench()
+    await bench.loading([delivery(enriched_at(1, 1, 2), "a")])
+    await bench.loading([delivery(enriched_at(2, 1, 2), "a", replay="first")])
+    again = delivery(enriched_at(2, 1, 2), "a", redelivered=True, replay="first")
+    await bench.loading([again, delivery(enriched_at(2, 3), "b", replay="first")])
+    assert bench.loaded() == ids(1, 2, 1, 2, 3)
+    assert bench.metric("duplicates_total", kind="synthetic") == 0
+
+
+async def test_a_copy_that_is_new_is_dropped_whenever_it_was_enriched() -> None:
+    bench = Bench()
+    await bench.loading([delivery(enriched_at(1, 1), "a")])
+    await bench.loading([delivery(enriched_at(2, 1, 2), "b")])
+    assert bench.loaded() == ids(1, 2)
+
+
+async def test_what_is_divided_is_still_enriched_again() -> None:
+    """Or its parts would pass for copies of what was stored alone, also where new events are in the same batch."""
+    bench = Bench()
+    for number in (1, 2):
+        await bench.loading([delivery(enriched_at(1, number), f"{number}")])
+
+    def refuse(rows: Sequence[object]) -> None:
+        if len(rows) > 1:
+            raise RowsRefused("no")
+
+    bench.warehouse.refuse = refuse
+    replayed = delivery(enriched_at(2, 1, 2), "a", replay="first")
+    await bench.loading([delivery(enriched_at(2, 3), "b"), delivery(enriched_at(2, 4), "c"), replayed])
+    assert sorted(bench.loaded()) == ids(1, 1, 2, 2, 3, 4)
 
 
 async def test_what_is_enriched_again_and_refused_is_divided() -> None:
