@@ -16,13 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.bad_row_view import application, brief, original, reasons
+from cli.giving import PAUSE_S
 from cli.screen import screen
 from cli.since import since
 from shared.badrow import parsed
 from shared.identity import now_ms
 from shared.settings import SharedSettings, load
 from shared.stream import FOLDER, open_log
-from shared.stream.contract import LogReader, LogRecord
+from shared.stream.contract import LogReader, LogRecord, StreamUnavailable
 
 app = typer.Typer(no_args_is_help=True, help="Look at what failed, and why, and give it back. Nothing is consumed.")
 
@@ -145,23 +146,33 @@ def understood(record: LogRecord) -> BadRow:
         return BadRow(record.offset, record.message.timestamp_ms, "unknown", None, ["not a bad row"], text, text)
 
 
-async def pages(
-    reader: LogReader, after: int | None, wait_s: float = END_S, size: int = PAGE
-) -> AsyncIterator[list[LogRecord]]:
-    """The rest of the log, up to where nothing comes for `wait_s` seconds; `size` records at a time."""
-    while records := await reader.read(after, size, wait_s):
+async def pages(reader: LogReader, after: int | None, wait_s: float = END_S) -> AsyncIterator[list[LogRecord]]:
+    """The rest of the log, up to where nothing comes for `wait_s` seconds."""
+    while records := await reader.read(after, PAGE, wait_s):
         yield records
         after = records[-1].offset
 
 
-async def pages_till_now(reader: LogReader, size: int = PAGE) -> AsyncIterator[list[LogRecord]]:
-    """The log up to where it ends now, for who adds to it while reading."""
+async def pages_till_now(
+    reader: LogReader, size: int = PAGE, pause_s: float = PAUSE_S
+) -> AsyncIterator[list[LogRecord]]:
+    """The log up to where it ends now, for who adds to it while reading.
+
+    Once begun it waits for a broker that goes away, as publishing does: or all would be given back from the beginning.
+    """
     end = await reader.newest()
-    async for records in pages(reader, None, size=size):
-        older = [record for record in records if end is not None and record.offset <= end]
-        yield older
-        if len(older) < len(records):
+    after: int | None = None
+    while end is not None and (after is None or after < end):
+        try:
+            records = await reader.read(after, size, END_S)
+        except StreamUnavailable as error:
+            sys.stderr.write(f"{error}; trying again, Ctrl-C to stop\n")
+            await asyncio.sleep(pause_s)
+            continue
+        if not records:  # what is left has aged out
             return
+        yield [record for record in records if record.offset <= end]
+        after = records[-1].offset
 
 
 def fitting(records: Iterable[LogRecord], wanted: Wanted) -> list[BadRow]:

@@ -103,14 +103,16 @@ async def test_what_other_programs_published_is_enriched_again(settings: SharedS
     bodies = [encode(CollectorPayload(timestamp=time)) for time in (NOW_MS, NOW_MS + 2 * HOUR_MS)]
     sent = [
         *(Message(body, uuid7(), 0, "", "") for body in (*bodies, pack(bodies[:1], "gzip"), b"", b"no payload")),
-        Message(b"1", uuid7(), NOW_MS, "", "", {"payloads": "many"}),
+        Message(b"1", uuid7(), NOW_MS, "", "", {"payloads": "many", "replay": "an earlier one"}),
     ]
     async with open_publisher(archiving) as publisher:
         await publisher.publish("raw", sent)
     assert len(await taken(archiving, len(sent))) == len(sent)
     done = await run(archiving, *PERIOD)
     assert (done.exit_code, done.stdout) == (0, "given back to raw: 3 payloads in 3 messages\n"), done.stderr
-    assert [one.body for one in await taken(archiving, 3)] == [sent[0].body, sent[2].body, sent[5].body]
+    found = await taken(archiving, 3)
+    assert [one.body for one in found] == [sent[0].body, sent[2].body, sent[5].body]
+    assert len({one.headers["replay"] for one in found}) == 1, "of what an earlier replay gave back too"
 
 
 async def test_one_that_the_stream_never_takes_does_not_keep_the_others(

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from cli.bad_rows import Wanted, fitting
+from cli.bad_rows import Wanted, fitting, pages_till_now
 from shared.badrow import BadRowType, Processor, bad_row
 from shared.identity import uuid7
 from shared.settings import SharedSettings
 from shared.stream import open_publisher, open_subscriber
-from shared.stream.contract import LogRecord, Message
+from shared.stream.contract import LogRecord, Message, StreamUnavailable
 from tests.cli.command import environment, evnt, invoke
 from tests.enricher.harness import enrich, record
 
@@ -220,3 +220,34 @@ def test_numbers_beyond_all_measure_are_refused(arguments: tuple[str, ...]) -> N
     done = invoke(*arguments)
     assert done.exit_code == 2
     assert "Input should be less than or equal to" in " ".join(done.stderr.split())
+
+
+class Log:
+    """Grows while it is read, and is away now and then."""
+
+    def __init__(self, offsets: list[int], outages: int) -> None:
+        self._offsets = offsets
+        self._outages = outages
+
+    async def read(self, after: int | None, limit: int, wait_s: float = 0) -> list[LogRecord]:
+        if after is not None and self._outages:
+            self._outages -= 1
+            raise StreamUnavailable("the broker went away")
+        self._offsets.append(self._offsets[-1] + 1)
+        found = [offset for offset in self._offsets if after is None or offset > after]
+        return [LogRecord(offset, odd(b"")) for offset in found[:limit]]
+
+    async def newest(self) -> int | None:
+        return self._offsets[-1]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+async def test_a_log_is_read_to_where_it_ended_whatever_happens(size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log([3, 4, 7, 8, 9], 2)
+    found = [record.offset async for page in pages_till_now(log, size, pause_s=0) for record in page]
+    assert found == [3, 4, 7, 8, 9]
+    outages = 2 if size < 5 else 0
+    assert capsys.readouterr().err == "the broker went away; trying again, Ctrl-C to stop\n" * outages
