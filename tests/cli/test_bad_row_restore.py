@@ -148,8 +148,11 @@ LINE = {
     "tr_tax": "12345678901234567890.12",
     "ti_price": "0.1234567890123456789",
     "br_cookies": "1",
+    "br_features_pdf": "0",
     "doc_width": "800",
-    "contexts": json.dumps(WEB_PAGE, separators=(",", ":")),
+    "doc_height": "0",
+    "unstruct_event": '{"schema":"caf\u00e9","data":{}}',
+    "contexts": "[" * 100_000,
     "page_title": "caf\u00e9",
 }
 FAILURE = '{"schema":"x","data":[{"schema":"iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0","data":{}}]}'
