@@ -70,6 +70,8 @@ class _Group:
 class GroupCommit:
     """Makes records and bad rows durable.
 
+    eager: whether what waits goes as soon as nothing is in flight, pause or not. A broker that is quick works so at its
+    own pace, and nobody waits for a clock; a stream in this process would only have more to do at once.
     ended: told of each task at its end, for one that met a bug or a transport that can't work.
     """
 
@@ -82,6 +84,7 @@ class GroupCommit:
         clock: Clock,
         new_id: NewId,
         metrics: Metrics,
+        eager: bool,
         ended: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._durable = durable
@@ -91,6 +94,7 @@ class GroupCommit:
         self._clock = clock
         self._new_id = new_id
         self._metrics = metrics
+        self._eager = eager
         self._ended = ended
         self._open = _Group()
         self._waiting_bytes = 0
@@ -141,7 +145,9 @@ class GroupCommit:
             await asyncio.wait(self._running) if self._running else await asyncio.sleep(PAUSE_S)
 
     def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        if len(self._running) < MOST_IN_FLIGHT:
+        if self._eager and not self._running:
+            self._starting = loop.call_soon(self._start, loop)  # with what else is read in this turn of the loop
+        elif len(self._running) < MOST_IN_FLIGHT:
             self._starting = loop.call_at(max(self._earliest, loop.time()), self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -155,6 +161,9 @@ class GroupCommit:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._ended(task)
+        if self._eager and not self._running and self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
         if self._starting is None and (self._open.good or self._open.bad):
             self._start_soon(task.get_loop())
 

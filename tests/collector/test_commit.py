@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from collector.commit import MOST_IN_FLIGHT, PAUSE_S, Durable, GroupCommit, TooLate
+from collector.commit import LONGEST_PAUSE_S, MOST_IN_FLIGHT, PAUSE_S, Durable, GroupCommit, TooLate
 from collector.metrics import Metrics
 from collector.settings import RawSettings
 from collector.state import Fate
@@ -26,6 +26,8 @@ def commit(
     wait_s: float = 5,
     fate: Fate | None = None,
     metrics: Metrics | None = None,
+    *,
+    eager: bool = False,
     **settings: int | str,
 ) -> GroupCommit:
     ids = iter(range(1_000_000))
@@ -33,7 +35,8 @@ def commit(
     rules = RawSettings.model_validate(settings)
     ended = (fate or Fate()).watch
     metrics = metrics or Metrics()
-    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, lambda: f"id-{next(ids)}", metrics, ended)
+    new_id = (f"id-{number}" for number in ids).__next__
+    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, new_id, metrics, eager, ended)
 
 
 class Begun(MemoryPublisher):
@@ -98,6 +101,41 @@ async def test_a_slow_stream_is_given_fewer_messages() -> None:
     await group.add([b"y"], [])
     assert loop.time() - begun > 0.02  # half a confirm after the one before, not PAUSE_S
     assert publisher.begun == [b"slow", b"x", b"y"]
+
+
+async def _after_a_slow_confirm(*, eager: bool, first_confirmed: bool) -> float:
+    """Seconds until a second publish begins: the pause after the first is the longest, for the stream was slow."""
+    loop = asyncio.get_running_loop()
+    publisher = Begun()
+    group = commit(publisher, eager=eager)
+    slow = group.add([b"slow"], [])
+    await publisher.until(1)
+    loop.call_later(0.3, publisher.may_finish.set)
+    await slow
+    publisher.may_finish.clear()
+    waiting = [group.add([b"first"], [])]
+    await publisher.until(2)
+    begun = loop.time()
+    if first_confirmed:
+        publisher.may_finish.set()
+        await waiting[0]
+    waiting.append(group.add([b"second"], []))
+    await asyncio.sleep(0.01)
+    publisher.may_finish.set()  # confirms the first now, at the latest
+    await publisher.until(3)
+    taken = loop.time() - begun
+    await asyncio.gather(*waiting)
+    await group.close()
+    assert publisher.begun == [b"slow", b"first", b"second"]
+    return taken
+
+
+@pytest.mark.parametrize("first_confirmed", [True, False])
+async def test_where_that_pays_what_waits_goes_as_soon_as_nothing_is_in_flight(first_confirmed: bool) -> None:
+    patient = await _after_a_slow_confirm(eager=False, first_confirmed=first_confirmed)
+    # the quickest of some: a busy machine stands still for longer now and then
+    eager = min([await _after_a_slow_confirm(eager=True, first_confirmed=first_confirmed) for _ in range(4)])
+    assert eager < LONGEST_PAUSE_S / 2 < patient
 
 
 async def test_nobody_is_answered_before_the_confirm() -> None:
