@@ -55,6 +55,7 @@ MODULES = (
     "shared/event.py",
     "shared/payload.py",
     "shared/payload_reader.py",
+    "shared/stream/rabbitmq_outlet.py",
     "shared/stream/rabbitmq_publisher.py",
     "shared/stream/rabbitmq_subscriber.py",
     "shared/stream/rabbitmq_wire.py",

@@ -11,6 +11,7 @@ from typing import cast
 
 from aiormq import Channel, Connection
 from aiormq.abc import AbstractConnection
+from aiormq.connection import TransportFactory
 from aiormq.exceptions import (
     AMQPError,
     AuthenticationError,
@@ -60,13 +61,16 @@ def broker_errors(what: str) -> Iterator[None]:
 class Line:
     """Keeps a channel open; `channel` is None while there is none.
 
-    name: shown by the broker's own tools.
+    name: shown by the broker's own tools. transport: opens connections; the library's own if None.
     """
 
-    def __init__(self, settings: RabbitmqSettings, name: str, prepare: Prepare) -> None:
+    def __init__(
+        self, settings: RabbitmqSettings, name: str, prepare: Prepare, transport: TransportFactory | None = None
+    ) -> None:
         self._settings = settings
         self._name = name
         self._prepare = prepare
+        self._transport = transport
         self._log = logger("stream")
         self._complaint = ""
         self._closing = False
@@ -166,7 +170,7 @@ class Line:
         self._complaint = error
 
     async def _connect(self) -> None:
-        connection = connect(self._settings, self._name)
+        connection = connect(self._settings, self._name, self._transport)
         try:
             with broker_errors(f"can't connect to {self._settings.host}:{self._settings.port}"):
                 async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
@@ -198,7 +202,7 @@ class Line:
             await hang_up(connection)
 
 
-def connect(settings: RabbitmqSettings, name: str) -> AbstractConnection:
+def connect(settings: RabbitmqSettings, name: str, transport: TransportFactory | None = None) -> AbstractConnection:
     """A connection, not yet opened. Raises Misconfigured."""
     url = URL.build(
         scheme="amqps" if settings.tls else "amqp",
@@ -209,7 +213,7 @@ def connect(settings: RabbitmqSettings, name: str) -> AbstractConnection:
         path="/" + settings.virtualhost.replace("/", "%2F"),
         query={"heartbeat": str(settings.heartbeat_seconds), "name": name},
     )
-    return Connection(url, context=_tls(settings) if settings.tls else None)
+    return Connection(url, context=_tls(settings) if settings.tls else None, transport_factory=transport)
 
 
 def _tls(settings: RabbitmqSettings) -> ssl.SSLContext:

@@ -2,27 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from enum import Enum, auto
 
 from aiormq import Channel
 from aiormq.abc import AbstractConnection
-from aiormq.exceptions import DeliveryError, PublishError
 
 from shared.settings import IngestSettings
 from shared.stream.contract import Message, MessageRefused, StreamName, StreamUnavailable
-from shared.stream.rabbitmq_line import Line, broker_errors, open_channel
+from shared.stream.rabbitmq_line import Line, open_channel
+from shared.stream.rabbitmq_outlet import Outcome
+from shared.stream.rabbitmq_tap import TappedTransport
 from shared.stream.rabbitmq_topology import declare
-from shared.stream.rabbitmq_wire import properties
-
-
-class Outcome(Enum):
-    """What became of one message."""
-
-    OWNED = auto()
-    REFUSED = auto()  # no queue is bound for it
-    FULL = auto()  # a queue takes no more
-    LATE = auto()  # no answer in time
-    LOST = auto()  # the line broke before the answer
 
 
 class RabbitmqPublisher:
@@ -35,7 +24,8 @@ class RabbitmqPublisher:
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
         self._timeout_s = settings.limits.publish_timeout_ms / 1000
-        self._line = Line(settings.rabbitmq, "evnt publisher", self._prepare)
+        self._transport = TappedTransport()
+        self._line = Line(settings.rabbitmq, "evnt publisher", self._prepare, self._transport)
         self._publishing = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -75,7 +65,11 @@ class RabbitmqPublisher:
 
     async def _prepare(self, connection: AbstractConnection) -> Channel:
         await declare(connection, self._settings)
-        return await open_channel(connection, confirms=True)
+        channel = await open_channel(connection, confirms=True)
+        outlet = self._transport.outlet
+        outlet.open(channel.number, channel.max_content_size)
+        channel.closing.add_done_callback(lambda _: outlet.lose())
+        return channel
 
     async def _send_all(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
         loop = asyncio.get_running_loop()
@@ -83,9 +77,7 @@ class RabbitmqPublisher:
         returned_before = False
         while messages:
             channel = self._line.channel or await self._channel(deadline - loop.time())
-            left = max(deadline - loop.time(), 0)
-            sending = [self._send(channel, exchange, routing_key, message, left) for message in messages]
-            outcomes = [await sending[0]] if len(sending) == 1 else await asyncio.gather(*sending)
+            outcomes = await self._send(exchange, routing_key, messages, max(deadline - loop.time(), 0))
             self._judge(outcomes, returned_before)
             returned_before = returned_before or Outcome.REFUSED in outcomes
             messages = [m for m, outcome in zip(messages, outcomes, strict=True) if outcome is not Outcome.OWNED]
@@ -99,22 +91,15 @@ class RabbitmqPublisher:
             raise StreamUnavailable("RabbitMQ: the line broke and could not be made again in time") from None
 
     async def _send(
-        self, channel: Channel, exchange: str, routing_key: str, message: Message, timeout_s: float
-    ) -> Outcome:
+        self, exchange: str, routing_key: str, messages: Sequence[Message], timeout_s: float
+    ) -> Sequence[Outcome]:
+        sent = self._transport.outlet.send(exchange, routing_key, messages)
+        timer = asyncio.get_running_loop().call_later(timeout_s, sent.end)
         try:
-            with broker_errors("publish"):
-                await channel.basic_publish(
-                    message.body,
-                    exchange=exchange,
-                    routing_key=routing_key,
-                    properties=properties(message),
-                    mandatory=True,
-                    timeout=timeout_s,
-                    wait=False,
-                )
-        except StreamUnavailable as error:
-            return _outcome(error.__cause__)
-        return Outcome.OWNED
+            await sent.done
+        finally:
+            timer.cancel()
+        return sent.outcomes
 
     def _judge(self, outcomes: Sequence[Outcome], returned_before: bool) -> None:
         """Raise what the caller must know; return when all is owned, or the rest may be sent on the next line."""
@@ -128,11 +113,3 @@ class RabbitmqPublisher:
             if returned_before:
                 raise MessageRefused("RabbitMQ: no queue takes this message, though all were declared anew")
             self._line.drop("a message was returned: a queue or binding is gone, and the next line declares it anew")
-
-
-def _outcome(error: BaseException | None) -> Outcome:
-    if isinstance(error, PublishError):
-        return Outcome.REFUSED
-    if isinstance(error, DeliveryError):
-        return Outcome.FULL
-    return Outcome.LATE if isinstance(error, TimeoutError) else Outcome.LOST
