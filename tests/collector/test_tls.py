@@ -1,6 +1,5 @@
 """HTTPS, and what is wrong with certificates."""
 
-import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from collector.listener import tls
 from collector.settings import SslSettings
 from shared.process import Misconfigured
+from tests.certificates import self_signed
 from tests.collector.running import collector, plain
 
 
@@ -44,13 +44,3 @@ async def test_https_with_certificate_files(tmp_path: Path) -> None:
         ):
             assert response.status == 200
         assert len(running.publisher.payloads()) == 1
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl to make a certificate with")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
