@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from ssl import SSLContext
 
 #: Bytes that are forwarded at once.
 _PORTION = 65536
@@ -85,10 +86,10 @@ def _flow() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def line_to(host: str, port: int) -> AsyncIterator[Line]:
-    """A line to this target; clients connect to its `port` on loopback."""
+async def line_to(host: str, port: int, tls: SSLContext | None = None) -> AsyncIterator[Line]:
+    """A line to this target; clients connect to its `port` on loopback, with TLS if there is a context."""
     line = Line(host, port)
-    server = await asyncio.start_server(line.accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(line.accept, "127.0.0.1", 0, ssl=tls)
     line.port = server.sockets[0].getsockname()[1]
     try:
         yield line

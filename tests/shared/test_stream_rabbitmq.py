@@ -1,6 +1,7 @@
 """What the stream port promises on RabbitMQ: lines that break, rights, queues and messages of others."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from shared.stream.contract import MessageRefused, StreamUnavailable
 from shared.stream.rabbitmq_line import broker_errors, connect
 from shared.stream.rabbitmq_subscriber import RabbitmqSubscriber, acknowledgements
 from tests.broker import PUBLISH_ONLY, Address
+from tests.certificates import self_signed
 from tests.conftest import clear
 from tests.proxy import Line, line_to
 from tests.shared.messages import PATIENCE_S, a_message, eventually, holds, ids, insist, quick, some, take
@@ -126,6 +128,17 @@ async def test_a_line_is_not_given_up_while_messages_come(
         await subscriber.close()
 
 
+async def test_a_line_on_which_nothing_but_confirms_comes_is_not_given_up(lined: SharedSettings, line: Line) -> None:
+    """A broker that has something to send beats no heart; the client library would end it after six seconds."""
+    loop = asyncio.get_running_loop()
+    async with open_publisher(lined) as publisher, open_subscriber(lined, "raw", 1000) as subscriber:
+        begun, accepted = loop.time(), line.accepted
+        while loop.time() - begun < 7:
+            await publisher.publish("raw", some(1))
+            await subscriber.ack(await subscriber.receive(100, 0.0))
+        assert line.accepted == accepted
+
+
 async def test_a_refusing_line_makes_the_publisher_unready_at_once(lined: SharedSettings, line: Line) -> None:
     async with open_publisher(lined) as publisher:
         line.cut(refuse=True)
@@ -176,6 +189,21 @@ async def test_certificates_that_can_not_be_read_stop_a_start(rabbitmq: Rabbitmq
     with pytest.raises(Misconfigured, match="tls_ca_file"):
         async with open_publisher(settings):
             pass
+
+
+async def test_everything_goes_over_tls(rabbitmq: RabbitmqSettings, broker: Address, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    async with line_to(broker.host, broker.port, context) as line:
+        encrypted = {"host": "localhost", "port": line.port, "tls": True}
+        settings = quick(rabbitmq, **encrypted, tls_ca_file=certificate)
+        async with open_publisher(settings) as publisher, open_subscriber(settings, "raw", 10) as subscriber:
+            await publisher.publish("raw", some(3, size=200_000))
+            assert ids(await take(subscriber, 3)) == ["id-0", "id-1", "id-2"]
+        with pytest.raises(Misconfigured, match="a certificate that can't be trusted"):
+            async with open_publisher(quick(rabbitmq, **encrypted)):
+                pass
 
 
 async def test_a_queue_with_other_arguments_stops_a_start(rabbitmq: RabbitmqSettings) -> None:
