@@ -11,17 +11,19 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
 
 from benchmarks.result import Result, unit_s
 from shared.settings import IngestSettings, SharedSettings
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message
 from shared.stream.rabbitmq_line import connect, open_channel
-from shared.stream.rabbitmq_wire import properties
+from shared.stream.rabbitmq_wire import MILLISECONDS_HEADER
 from tests.broker import BrokerAbsent, private_node
 
 #: Publishes that wait at a time, as a collector's groups and an enricher's chunks do.
@@ -127,12 +129,23 @@ async def library_publish(ingest: IngestSettings, messages: list[Message]) -> Co
 
     async def send(message: Message) -> None:
         await channel.basic_publish(
-            message.body, exchange="raw", routing_key="", properties=properties(message), wait=False, timeout=10
+            message.body, exchange="raw", routing_key="", properties=_properties(message), wait=False, timeout=10
         )
 
     cost = await measured(len(messages), in_turns(messages, send))
     await connection.close()
     return cost
+
+
+def _properties(message: Message) -> Basic.Properties:
+    return Basic.Properties(
+        delivery_mode=2,
+        content_type=message.content_type,
+        message_id=message.message_id,
+        message_type=message.type,
+        timestamp=datetime.fromtimestamp(message.timestamp_ms // 1000, UTC),
+        headers={**message.headers, MILLISECONDS_HEADER: message.timestamp_ms},
+    )
 
 
 async def library_consume(ingest: IngestSettings, count: int) -> Cost:

@@ -10,14 +10,13 @@ import struct
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from itertools import takewhile
-from typing import Final, cast
+from typing import Final
 
-from pamqp.commands import Basic
-from pamqp.frame import marshal, unmarshal
+from pamqp.frame import unmarshal
 from pamqp.header import ContentHeader
 
 from shared.stream.contract import Message
-from shared.stream.rabbitmq_wire import properties
+from shared.stream.rabbitmq_wire import content_header, publish_method
 
 #: A frame: kind, channel and size before its payload, one byte after it.
 _HEAD: Final = struct.Struct(">BHI")
@@ -94,11 +93,12 @@ class Outlet:
             for place in range(len(messages)):
                 sent.settle(place, Outcome.LOST)
             return sent
-        publish = marshal(Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True), self._channel)
-        parts: list[bytes] = []
+        publish, parts = publish_method(exchange, routing_key), list[bytes]()
         for message in messages:
-            parts.append(publish)
-            self._content(message, parts)
+            self._frame(_METHOD, publish, parts)
+            self._frame(_HEADER, content_header(message), parts)
+            for begin in range(0, len(message.body), self._most):
+                self._frame(_BODY, message.body[begin : begin + self._most], parts)
         for place, message in enumerate(messages):
             self._tag += 1
             self._waiting[self._tag] = (sent, place, message.message_id)
@@ -132,20 +132,17 @@ class Outlet:
         for sent, place, _ in waiting.values():
             sent.settle(place, Outcome.LOST)
 
-    def _content(self, message: Message, parts: list[bytes]) -> None:
-        body, most = message.body, self._most
-        parts.append(marshal(ContentHeader(properties=properties(message), body_size=len(body)), self._channel))
-        for begin in range(0, len(body), most):
-            portion = body[begin : begin + most]
-            parts += (_HEAD.pack(_BODY, self._channel, len(portion)), portion, _END)
+    def _frame(self, kind: int, payload: bytes, parts: list[bytes]) -> None:
+        parts += (_HEAD.pack(kind, self._channel, len(payload)), payload, _END)
 
     def _takes(self, kind: int, frame: bytes) -> bool:
         """Whether this is about publishes. On this channel all content is of messages that come back."""
         if kind == _BODY:
             return True
         if kind == _HEADER:
-            header = cast("ContentHeader", unmarshal(frame)[2])
-            self._returned.add(header.properties.message_id or "")
+            header = unmarshal(frame)[2]
+            if isinstance(header, ContentHeader):
+                self._returned.add(header.properties.message_id or "")
             return True
         method = frame[_HEAD_SIZE : _HEAD_SIZE + 4]
         if method in (_ACK, _NACK):

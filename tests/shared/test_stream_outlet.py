@@ -3,17 +3,22 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pamqp.body import ContentBody
 from pamqp.commands import Basic, Channel, Connection
 from pamqp.frame import FrameTypes, marshal, unmarshal
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
+from shared.stream.contract import Message
 from shared.stream.rabbitmq_outlet import Outcome, Outlet
 from shared.stream.rabbitmq_tap import Tap
+from shared.stream.rabbitmq_wire import MILLISECONDS_HEADER, content_header
 from tests.shared.messages import a_message, some
 
 CHANNEL = 1
@@ -105,19 +110,52 @@ async def test_what_is_no_amqp_is_left_to_the_library() -> None:
     assert Wire().outlet.read(b"AMQP\x00\x00\x09\x01") == b"AMQP\x00\x00\x09\x01"
 
 
-async def test_a_message_is_written_with_all_that_it_has_in_frames_of_the_brokers_size() -> None:
+#: Texts and numbers as AMQP carries them.
+_SHORT = st.text(max_size=60)
+_HEADERS = st.dictionaries(
+    _SHORT.filter(lambda name: name != MILLISECONDS_HEADER), st.integers(-(2**63), 2**63 - 1) | st.text(), max_size=5
+)
+
+
+@given(
+    st.builds(
+        Message,
+        body=st.binary(max_size=50),
+        message_id=_SHORT,
+        timestamp_ms=st.integers(0, 2**32 * 1000 - 1),  # the library takes later seconds for milliseconds
+        type=_SHORT,
+        content_type=_SHORT,
+        headers=_HEADERS,
+    ),
+    _SHORT,
+    _SHORT,
+)
+def test_the_library_reads_what_is_written(message: Message, exchange: str, routing_key: str) -> None:
+    asyncio.run(_check_what_is_written(message, exchange, routing_key))
+
+
+async def _check_what_is_written(message: Message, exchange: str, routing_key: str) -> None:
     wire = Wire(most=10)
-    message = a_message()
-    wire.outlet.send("raw", "key", [message, message])
-    publish, header, *bodies = wire.frames()[: len(wire.frames()) // 2]
+    wire.outlet.send(exchange, routing_key, [message])
+    publish, header, *bodies = wire.frames()
     assert isinstance(publish, Basic.Publish)
     assert isinstance(header, ContentHeader)
-    assert (publish.exchange, publish.routing_key, publish.mandatory) == ("raw", "key", True)
-    assert (header.properties.message_id, header.properties.delivery_mode) == (message.message_id, 2)
+    assert (publish.exchange, publish.routing_key, publish.mandatory) == (exchange, routing_key, True)
+    assert (header.properties.delivery_mode, header.body_size) == (2, len(message.body))
     portions = [body.value for body in bodies if isinstance(body, ContentBody)]
     assert b"".join(portions) == message.body
-    assert header.body_size == len(message.body)
-    assert max(map(len, portions)) <= 10
+    assert all(len(portion) <= 10 for portion in portions)
+    found = header.properties
+    assert (found.message_id or "", found.message_type or "", found.content_type or "") == (
+        message.message_id, message.type, message.content_type,
+    )  # fmt: skip
+    assert found.timestamp == datetime.fromtimestamp(message.timestamp_ms // 1000, UTC)
+    assert found.headers == {**message.headers, MILLISECONDS_HEADER: message.timestamp_ms}
+
+
+def test_a_text_too_long_for_amqp_is_an_error_not_a_broken_line() -> None:
+    with pytest.raises(ValueError, match="range"):
+        content_header(replace(a_message(), message_id="x" * 256))
 
 
 async def test_a_body_may_be_empty_or_fill_its_frames() -> None:
