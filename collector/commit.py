@@ -151,20 +151,37 @@ class GroupCommit:
             self._starting = loop.call_at(max(self._earliest, loop.time()), self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._starting = None
-        self._earliest = loop.time() + self._pause_s
-        group, self._open = self._open, _Group()
-        task = loop.create_task(self._commit(group, loop))
+        task = loop.create_task(self._commit_all(self._taken(loop), loop))
         self._running.add(task)
         task.add_done_callback(self._finished)
+
+    def _taken(self, loop: asyncio.AbstractEventLoop) -> _Group:
+        """What waits, which goes now; what comes from now on goes with the next."""
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
+        self._earliest = loop.time() + self._pause_s
+        group, self._open = self._open, _Group()
+        return group
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._open.good or self._open.bad)
+
+    async def _commit_all(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
+        """A group, and eagerly those that came meanwhile, in the turn of the loop in which the confirm was read."""
+        await self._commit(group, loop)
+        while self._eager and self._waits and len(self._running) == 1:
+            await self._commit(self._taken(loop), loop)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._ended(task)
-        if self._eager and not self._running and self._starting is not None:
-            self._starting.cancel()
-            self._starting = None
-        if self._starting is None and (self._open.good or self._open.bad):
+        if not self._waits:
+            return
+        if self._eager and not self._running:
+            self._start(task.get_loop())
+        elif self._starting is None:
             self._start_soon(task.get_loop())
 
     async def _commit(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
