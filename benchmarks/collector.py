@@ -103,7 +103,7 @@ def _compare(
 
 
 def _confirms(variables: Mapping[str, str], size: int, full: tuple[float, float]) -> None:
-    """The stream's own part in that: the same bytes a second in as many messages as the collector makes of them."""
+    """The stream's own part in that: the same bytes a second, in about as many messages as the collector makes."""
     messages = 1 / PAUSE_S
     each = int(STEADY * full[1] * (size + _RECORDED) / messages)
     confirms = publish(Publishing(variables, messages, each, SECONDS))
