@@ -1,7 +1,7 @@
 """Group commit: whatever arrives within a moment goes together in one publish.
 
 An idle collector publishes at once, a busy one every few milliseconds, whether or not the one before was confirmed:
-waiting for that confirm first would make most clients wait for two.
+waiting for a slow confirm first would make most clients wait for two.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from shared.identity import Clock, NewId
 from shared.rawmessage import pack
 from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 
-#: Shortest and longest time between two publishes, seconds: each costs as much as several requests. Between them it is
-#: half of what the last confirm took, so that a slow stream gets fewer messages and nobody waits much longer for it.
+#: Shortest and longest time between two publishes, seconds, unless an eager one finds nothing in flight: each costs as
+#: much as several requests. Between them it is half of what the last confirm took, so that a slow stream gets fewer
+#: messages and nobody waits much longer for it.
 PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.1
 
 #: Most publishes that wait for their confirm at a time; what comes then waits for the first of them.

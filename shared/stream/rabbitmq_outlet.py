@@ -89,10 +89,6 @@ class Outlet:
     def send(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> Sent:
         """Publish to an exchange, mandatory; on a line that is lost the outcomes say so."""
         sent = Sent(len(messages), asyncio.get_running_loop().create_future())
-        if self._lost:
-            for place in range(len(messages)):
-                sent.settle(place, Outcome.LOST)
-            return sent
         publish, parts = publish_method(exchange, routing_key), list[bytes]()
         for message in messages:
             self._frame(_METHOD, publish, parts)
@@ -102,7 +98,10 @@ class Outlet:
         for place, message in enumerate(messages):
             self._tag += 1
             self._waiting[self._tag] = (sent, place, message.message_id)
-        self._write(b"".join(parts))
+        if self._lost:
+            self.lose()
+        else:
+            self._write(b"".join(parts))
         return sent
 
     def read(self, data: bytes) -> bytes:

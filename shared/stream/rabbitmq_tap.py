@@ -5,12 +5,13 @@ from typing import Any, cast
 
 from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
+from pamqp.heartbeat import Heartbeat
 from yarl import URL
 
 from shared.stream.rabbitmq_outlet import Outlet
 
 #: A frame that says no more than that the broker is there.
-_HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+_HEARTBEAT = Heartbeat().marshal()
 
 #: The library gives a connection up on which it reads nothing for long: while nothing but confirms comes, it is given
 #: a heartbeat this often, seconds.
