@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import Final
 
 from collector.hit import ADDRESS_HEADERS, Header, Hit
 from collector.settings import ClientIpSettings
 
-UNKNOWN = b"unknown"
+UNKNOWN: Final = b"unknown"
 
-_FORWARDED_FOR = b"x-forwarded-for"
+_FORWARDED_FOR: Final = b"x-forwarded-for"
 
 #: Headers from which readers of the record take the client's address again, before the one that was recorded.
-_READ_AGAIN = frozenset((_FORWARDED_FOR, b"forwarded"))
+_READ_AGAIN: Final = frozenset((_FORWARDED_FOR, b"forwarded"))
 
 #: Bytes of an address with port, brackets and zone; longer texts are none, and are not remembered.
-_LONGEST = 80
+_LONGEST: Final = 80
 
 
 class ClientAddress:

@@ -3,25 +3,31 @@
 import asyncio
 import zlib
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp.streams import StreamReader
 
 #: Content-Encoding → window bits of zlib; 47 tells gzip and zlib apart by itself.
-_INFLATABLE = {b"gzip": 47, b"x-gzip": 47, b"deflate": 47}
-_RAW_DEFLATE = -15
+_INFLATABLE: Final = {b"gzip": 47, b"x-gzip": 47, b"deflate": 47}
+_RAW_DEFLATE: Final = -15
 
 #: Bytes that are inflated at once. What follows a stream is handed out as a copy: a body of many tiny ones, given as a
 #: whole, would be copied over and over.
-_STEP = 4_096
+_STEP: Final = 4_096
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Body:
     """What was kept of a body, how many bytes more there were, and why it could not be inflated."""
 
     data: bytes
-    unread: int = 0
-    damage: str | None = None
+    unread: int
+    damage: str | None
+
+    def __init__(self, data: bytes, unread: int = 0, damage: str | None = None) -> None:
+        self.data = data
+        self.unread = unread
+        self.damage = damage
 
 
 def at_once(content: StreamReader, bound: int) -> Body | None:

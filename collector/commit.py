@@ -7,7 +7,7 @@ waiting for a slow confirm first would make most clients wait for two.
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from collector.metrics import Metrics
 from collector.settings import RawSettings
@@ -19,10 +19,11 @@ from shared.stream.contract import Message, MessageRefused, StreamError, StreamN
 #: Shortest and longest time between two publishes, seconds, unless an eager one finds nothing in flight: each costs as
 #: much as several requests. Between them it is half of what the last confirm took, so that a slow stream gets fewer
 #: messages and nobody waits much longer for it.
-PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.1
+PAUSE_S: Final = 0.002
+LONGEST_PAUSE_S: Final = 0.1
 
 #: Most publishes that wait for their confirm at a time; what comes then waits for the first of them.
-MOST_IN_FLIGHT = 4
+MOST_IN_FLIGHT: Final = 4
 
 
 class Durable(Protocol):

@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
+from typing import Final
 
 from collector.visitor_sections import CookieSettings
 
-_OCTETS = rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"
-_VALID = re.compile(_OCTETS)
-_ALL_VALID = re.compile(_OCTETS + rb"(?:;" + _OCTETS + rb")*")
+_OCTETS: Final = rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"
+_VALID: Final = re.compile(_OCTETS)
+_ALL_VALID: Final = re.compile(_OCTETS + rb"(?:;" + _OCTETS + rb")*")
 
 
 def read(header: bytes | None, name: bytes) -> bytes | None:

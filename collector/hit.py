@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 Header = tuple[bytes, bytes]
 
 #: Headers in which a proxy tells the client's address; none of them survives anonymous tracking.
-ADDRESS_HEADERS = frozenset(
+ADDRESS_HEADERS: Final = frozenset(
     (
         b"x-forwarded-for",
         b"x-real-ip",
@@ -29,10 +30,10 @@ ADDRESS_HEADERS = frozenset(
     )
 )
 
-_ABSOLUTE = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
+_ABSOLUTE: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Hit:
     """One request to a tracker route.
 
@@ -47,17 +48,37 @@ class Hit:
     query: bytes | None
     headers: Sequence[Header]
     peer: bytes
-    body: bytes | None = None
-    unread: int = 0
-    damage: str | None = None
-    secure: bool = False
-    named: dict[bytes, bytes] = field(init=False)
+    body: bytes | None
+    unread: int
+    damage: str | None
+    secure: bool
+    named: dict[bytes, bytes]
 
-    def __post_init__(self) -> None:
-        named = {name.lower(): value for name, value in reversed(self.headers)}
-        if len(named) != len(self.headers):
-            _join(named, self.headers)
-        self.named = named
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        query: bytes | None,
+        headers: Sequence[Header],
+        peer: bytes,
+        body: bytes | None = None,
+        unread: int = 0,
+        damage: str | None = None,
+        *,
+        secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.query = query
+        self.headers = headers
+        self.peer = peer
+        self.body = body
+        self.unread = unread
+        self.damage = damage
+        self.secure = secure
+        self.named = {name.lower(): value for name, value in reversed(headers)}
+        if len(self.named) != len(headers):
+            _join(self.named, headers)
 
     @property
     def anonymous(self) -> bool:

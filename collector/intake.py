@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import StreamReader, web
 
@@ -16,10 +17,10 @@ from shared.identity import Clock
 from shared.stream.contract import StreamError
 
 #: Seconds after which a tracker may try again when nothing can be kept.
-RETRY_AFTER_S = 30
+RETRY_AFTER_S: Final = 30
 
 #: A body of this many bytes is looked at in a thread: splitting it would hold up everybody else.
-IN_THREAD = 1_000_000
+IN_THREAD: Final = 1_000_000
 
 
 class Refused(Exception):

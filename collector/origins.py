@@ -1,16 +1,16 @@
 """Which pages may read answers: one policy, written out for tracker routes and given to aiohttp-cors for the rest."""
 
-from typing import Any
+from typing import Any, Final
 
 import aiohttp_cors
 
 from collector.sections import SecuritySettings
 from collector.settings import CorsSettings
 
-ANY = "*"
+ANY: Final = "*"
 
 #: Characters of an Origin header that may be one: a host name has at most 253.
-_LONGEST = 1_000
+_LONGEST: Final = 1_000
 
 #: aiohttp-cors has no types.
 _Options: Any = aiohttp_cors.ResourceOptions

@@ -2,13 +2,14 @@
 
 import re
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_plus
 
 #: What no URI can carry, however lenient the reader is; and all the rest, by deleting which they are found quickly.
-_UNWRITABLE = bytes(range(0x21)) + b"\x7f"
-_WRITABLE = bytes(set(range(256)) - set(_UNWRITABLE))
+_UNWRITABLE: Final = bytes(range(0x21)) + b"\x7f"
+_WRITABLE: Final = bytes(set(range(256)) - set(_UNWRITABLE))
 
-_RULE = "expected '+', query-char, pct-encoded, '=', '&' or 'EOI'"
+_RULE: Final = "expected '+', query-char, pct-encoded, '=', '&' or 'EOI'"
 
 
 def parameter(query: bytes | None, name: str) -> str | None:

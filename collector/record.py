@@ -3,19 +3,20 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from collector import cookies
 from collector.address import UNKNOWN, ClientAddress
 from collector.hit import Header, Hit
 from shared.payload import Encoder
 
-_CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s\";,]+)", re.IGNORECASE)
+_CHARSET: Final = re.compile(rb"charset\s*=\s*\"?([^\s\";,]+)", re.IGNORECASE)
 #: Bytes of a content type that is looked at.
-_LONGEST = 200
+_LONGEST: Final = 200
 
 #: Character sets that a body is decoded from. Python also knows what is none: one takes minutes for a body of a few
 #: hundred kilobytes, and every name that it does not know stays in its memory.
-CHARSETS = frozenset(
+CHARSETS: Final = frozenset(
     (
         *("utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be", "latin1", "latin-1"),
         *(f"iso-8859-{part}" for part in range(1, 17) if part != 12),

@@ -4,18 +4,19 @@ aiohttp spends a task, a request and a response object on every request, half of
 that has come completely needs none of them. Whatever is unusual about one goes the ordinary way, with the same answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aiohttp import HttpVersion11, StreamReader
-from aiohttp.http import RawRequestMessage
+from aiohttp.http_writer import HttpVersion
+from multidict import CIMultiDictProxy
 
 from collector.answer import Answer
 from collector.commit import TooLate
 from collector.correlation import HEADER, sent_id
 from collector.handlers import METHODS
-from collector.hit import Hit, split_target
+from collector.hit import Header, Hit, split_target
 from collector.intake import IN_THREAD, Intake, Refused
 from collector.metrics import Metrics
 from collector.routes import Routes
@@ -28,6 +29,31 @@ Report = Callable[[str, str, BaseException | None], None]
 
 #: Takes the answer's bytes, and whether the connection stays open after them.
 Write = Callable[[bytes, bool], None]
+
+
+class Parsed(Protocol):
+    """A parsed head, as aiohttp's parsers give it: that in C has a class of its own, which is no tuple."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def version(self) -> HttpVersion: ...
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+
+    @property
+    def raw_headers(self) -> Sequence[Header]: ...
+
+    @property
+    def should_close(self) -> bool: ...
+
+    @property
+    def upgrade(self) -> bool: ...
 
 
 class Client(NamedTuple):
@@ -48,7 +74,7 @@ class Shortcut:
         self.renderer = renderer
         self.report = report
 
-    def take(self, message: RawRequestMessage, content: StreamReader, client: Client, write: Write) -> bool:
+    def take(self, message: Parsed, content: StreamReader, client: Client, write: Write) -> bool:
         """Whether it is served here; then `write` is called once, maybe before this returns."""
         method = message.method
         if method not in METHODS or not _usual(message, content) or content.total_bytes > self._most:
@@ -62,7 +88,7 @@ class Shortcut:
         return True
 
 
-def _usual(message: RawRequestMessage, content: StreamReader) -> bool:
+def _usual(message: Parsed, content: StreamReader) -> bool:
     if message.version != HttpVersion11 or message.should_close or message.upgrade:
         return False
     if not content.is_eof() or content.exception() is not None:
@@ -75,7 +101,7 @@ class _Exchange:
 
     __slots__ = ("_begin", "_correlation", "_message", "_shortcut", "_write")
 
-    def __init__(self, shortcut: Shortcut, message: RawRequestMessage, write: Write) -> None:
+    def __init__(self, shortcut: Shortcut, message: Parsed, write: Write) -> None:
         self._shortcut = shortcut
         self._message = message
         self._write = write

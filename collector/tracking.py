@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from collector.address import ClientAddress
 from collector.answer import PIXEL, Answer, Headers
@@ -19,22 +20,27 @@ from shared.identity import NewId
 from shared.payload import CollectorPayload, Encoder
 from shared.payload_reader import decode
 
-_PIXEL_HEADER = ("Content-Type", "image/gif")
-_TEXT_HEADER = ("Content-Type", "text/plain")
-_NO_CACHE = ("Cache-Control", "no-cache, no-store, must-revalidate")
+_PIXEL_HEADER: Final = ("Content-Type", "image/gif")
+_TEXT_HEADER: Final = ("Content-Type", "text/plain")
+_NO_CACHE: Final = ("Cache-Control", "no-cache, no-store, must-revalidate")
 
 
 #: Network user id → the bodies to record.
 Bodies = Callable[[str], Iterable[bytes]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Outcome:
     """The answer to give once `good` and `bad` are durable."""
 
     answer: Answer
     good: list[bytes]
     bad: list[bytes]
+
+    def __init__(self, answer: Answer, good: list[bytes], bad: list[bytes]) -> None:
+        self.answer = answer
+        self.good = good
+        self.bad = bad
 
 
 class Tracking:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from collector import cookies
 from collector.hit import Hit
@@ -13,13 +13,13 @@ from collector.visitor_sections import DoNotTrackCookieSettings
 from shared.identity import NewId
 
 #: Network user id of everybody who asks to be anonymous.
-NOBODY = "00000000-0000-0000-0000-000000000000"
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 #: Where an id came from; `bounced`: from the configuration, since the browser keeps no cookie.
 Source = Literal["anonymous", "query", "cookie", "bounced", "new"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Visitor:
     """network_userid: the id to record and to keep in the cookie. opted_out: the do-not-track cookie matched."""
 
@@ -27,6 +27,12 @@ class Visitor:
     source: Source
     opted_out: bool
     set_cookies: list[str]
+
+    def __init__(self, network_userid: str, source: Source, opted_out: bool, set_cookies: list[str]) -> None:
+        self.network_userid = network_userid
+        self.source = source
+        self.opted_out = opted_out
+        self.set_cookies = set_cookies
 
 
 class Visitors:

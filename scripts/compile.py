@@ -76,7 +76,7 @@ def build(root: Path) -> str | None:
         folder = Path(name)
         if said := _run(folder, _PROBE, "probe"):
             return f"{said}\n{NO_COMPILER}"
-        sys.stderr.write(f"evnt: compiling {len(MODULES)} modules (a minute or two)\n")
+        sys.stderr.write(f"evnt: compiling {len(MODULES)} modules (two or three minutes)\n")
         if said := _run(folder, _BUILD, "built", json.dumps([str(root / module) for module in MODULES])):
             return f"{said}\n{BROKEN}"
         _install(folder / "built", root, digests)

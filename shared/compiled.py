@@ -14,10 +14,23 @@ ROOT = Path(__file__).parent.parent
 #: Path of each compiled source → its SHA-256 when it was compiled; written beside the packages, last.
 STAMP = "compiled.json"
 
-#: What every event passes through, together in one C library: calls between these cost next to nothing.
+#: What every request and event passes through, together in one C library: calls between these cost next to nothing.
 #: Not here: modules with pydantic models, which check types at import in ways that compiled code does not have; and
 #: enricher/iglu/compiled.py and prepare.py, whose recursion and exact numbers rely on the interpreter.
 MODULES = (
+    "collector/address.py",
+    "collector/answer.py",
+    "collector/bodies.py",
+    "collector/commit.py",
+    "collector/cookies.py",
+    "collector/hit.py",
+    "collector/intake.py",
+    "collector/origins.py",
+    "collector/queries.py",
+    "collector/record.py",
+    "collector/shortcut.py",
+    "collector/tracking.py",
+    "collector/visitor.py",
     "enricher/adapters/contract.py",
     "enricher/adapters/redirect.py",
     "enricher/adapters/tp2.py",
