@@ -105,8 +105,7 @@ def group_commit(settings: Settings, durable: Durable, metrics: Metrics, fate: F
     """The way from records to messages."""
     rules = settings.collector
     wait_s = rules.timeouts.response_seconds
-    eager = settings.ingest.mode == "rabbitmq"
-    return GroupCommit(durable, rules.raw, wait_s, _PROCESSOR, now_ms, uuid7, metrics, eager, fate.watch)
+    return GroupCommit(durable, rules.raw, wait_s, _PROCESSOR, now_ms, uuid7, metrics, fate.watch)
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """Group commit: whatever arrives within a moment goes together in one publish.
 
-An idle collector publishes at once, a busy one every few milliseconds, whether or not the one before was confirmed:
-waiting for a slow confirm first would make most clients wait for two.
+Where publishes can be posted, what waits goes as soon as nothing is in flight: a broker that is quick works so at its
+own pace, and nobody waits for a clock. Else an idle collector publishes at once, a busy one every few milliseconds,
+whether or not the one before was confirmed: waiting for a slow confirm first would make most clients wait for two.
 """
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Final, Protocol
 
 from collector.metrics import Metrics
@@ -14,11 +15,11 @@ from collector.settings import RawSettings
 from shared.badrow import Processor, bad_row, instant
 from shared.identity import Clock, NewId
 from shared.rawmessage import pack
-from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
+from shared.stream.contract import Message, MessageRefused, Posted, StreamError, StreamName, StreamUnavailable
 
-#: Shortest and longest time between two publishes, seconds, unless an eager one finds nothing in flight: each costs as
-#: much as several requests. Between them it is half of what the last confirm took, so that a slow stream gets fewer
-#: messages and nobody waits much longer for it.
+#: Shortest and longest time between two publishes, seconds, unless one can be posted while nothing is in flight: each
+#: costs as much as several requests. Between them it is half of what the last confirm took, so that a slow stream gets
+#: fewer messages and nobody waits much longer for it.
 PAUSE_S: Final = 0.002
 LONGEST_PAUSE_S: Final = 0.1
 
@@ -29,8 +30,18 @@ MOST_IN_FLIGHT: Final = 4
 class Durable(Protocol):
     """Where messages are safe: the stream, or the spool while the stream is away."""
 
-    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
-        """Return once they are durable. Raises StreamUnavailable or MessageRefused."""
+    @property
+    def posts(self) -> bool:
+        """Whether `post` may begin anything, ever."""
+
+    def post(self, stream: StreamName, messages: Sequence[Message], ended: Callable[[Posted], None]) -> bool:
+        """Begin to publish; False where that can't begin at once. `ended` is called when it has, in whichever way."""
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message], posted: Posted | None = None) -> None:
+        """Return once they are durable. Raises StreamUnavailable or MessageRefused.
+
+        posted: what became of them so far.
+        """
 
 
 class TooLate(Exception):
@@ -72,8 +83,6 @@ class _Group:
 class GroupCommit:
     """Makes records and bad rows durable.
 
-    eager: whether what waits goes as soon as nothing is in flight, pause or not. A broker that is quick works so at its
-    own pace, and nobody waits for a clock; a stream in this process would only have more to do at once.
     ended: told of each task at its end, for one that met a bug or a transport that can't work.
     """
 
@@ -86,7 +95,6 @@ class GroupCommit:
         clock: Clock,
         new_id: NewId,
         metrics: Metrics,
-        eager: bool,
         ended: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._durable = durable
@@ -96,7 +104,8 @@ class GroupCommit:
         self._clock = clock
         self._new_id = new_id
         self._metrics = metrics
-        self._eager = eager
+        self._posts = durable.posts
+        self._posted = 0
         self._ended = ended
         self._open = _Group()
         self._waiting_bytes = 0
@@ -143,19 +152,53 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Return when nothing is in flight any more."""
-        while self._starting is not None or self._running:
+        while self._starting is not None or self._in_flight:
             await asyncio.wait(self._running) if self._running else await asyncio.sleep(PAUSE_S)
 
+    @property
+    def _in_flight(self) -> int:
+        return self._posted + len(self._running)
+
     def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._eager and not self._running:
+        if self._posts and not self._in_flight:
             self._starting = loop.call_soon(self._start, loop)  # with what else is read in this turn of the loop
-        elif len(self._running) < MOST_IN_FLIGHT:
+        elif self._in_flight < MOST_IN_FLIGHT:
             self._starting = loop.call_at(max(self._earliest, loop.time()), self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        task = loop.create_task(self._commit_all(self._taken(loop), loop))
+        group = self._taken(loop)
+        if not group.bad and self._posts and self._post(group, loop):
+            return
+        self._run(self._commit(group, loop), loop)
+
+    def _run(self, work: Coroutine[None, None, None], loop: asyncio.AbstractEventLoop) -> None:
+        task = loop.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._finished)
+
+    def _post(self, group: _Group, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the group is on its way without a task."""
+        try:
+            messages = list(self._raw_messages(group.good, self._clock()))
+        except Exception:  # noqa: BLE001 - a bug, which a task meets too, and there it ends the process
+            return False
+        begin = loop.time()
+
+        def ended(posted: Posted) -> None:
+            self._posted -= 1
+            if not posted.owned:
+                self._run(self._commit(group, loop, messages, posted), loop)
+                return
+            self._pace(loop.time() - begin)
+            self._metrics.published += len(group.good)
+            self._waiting_bytes -= group.size
+            self._go_on(loop)  # before those who waited are answered: the stream works meanwhile
+            group.settle(None)
+
+        if not self._durable.post("raw", messages, ended):
+            return False
+        self._posted += 1
+        return True
 
     def _taken(self, loop: asyncio.AbstractEventLoop) -> _Group:
         """What waits, which goes now; what comes from now on goes with the next."""
@@ -166,31 +209,32 @@ class GroupCommit:
         group, self._open = self._open, _Group()
         return group
 
-    @property
-    def _waits(self) -> bool:
-        return bool(self._open.good or self._open.bad)
-
-    async def _commit_all(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
-        """A group, and eagerly those that came meanwhile, in the turn of the loop in which the confirm was read."""
-        await self._commit(group, loop)
-        while self._eager and self._waits and len(self._running) == 1:
-            await self._commit(self._taken(loop), loop)
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """With what waits, as one publish has ended."""
+        if not (self._open.good or self._open.bad):
+            return
+        if self._posts and not self._in_flight:
+            self._start(loop)
+        elif self._starting is None:
+            self._start_soon(loop)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._ended(task)
-        if not self._waits:
-            return
-        if self._eager and not self._running:
-            self._start(task.get_loop())
-        elif self._starting is None:
-            self._start_soon(task.get_loop())
+        self._go_on(task.get_loop())
 
-    async def _commit(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
+    async def _commit(
+        self,
+        group: _Group,
+        loop: asyncio.AbstractEventLoop,
+        messages: list[Message] | None = None,
+        posted: Posted | None = None,
+    ) -> None:
+        """messages, posted: what its records were sent in, and what became of that."""
         now, begin = self._clock(), loop.time()
         try:
             if group.good:
-                refused = await self._publish_raw(list(self._raw_messages(group.good, now)))
+                refused = await self._publish_raw(messages or list(self._raw_messages(group.good, now)), posted)
                 self._metrics.published += len(group.good) - refused
             if group.bad:
                 refused = await self._publish_bad(group, [self._bad_message(row, now) for row in group.bad])
@@ -201,15 +245,18 @@ class GroupCommit:
             group.settle(StreamError("the collector stopped before it was kept"))
             raise
         else:
-            self._pause_s = min(max(PAUSE_S, (loop.time() - begin) / 2), LONGEST_PAUSE_S)
+            self._pace(loop.time() - begin)
             group.settle(None)
         finally:
             self._waiting_bytes -= group.size
 
-    async def _publish_raw(self, messages: list[Message]) -> int:
+    def _pace(self, taken_s: float) -> None:
+        self._pause_s = min(max(PAUSE_S, taken_s / 2), LONGEST_PAUSE_S)
+
+    async def _publish_raw(self, messages: list[Message], posted: Posted | None) -> int:
         """How many payloads became bad rows, since the transport will never take them."""
         try:
-            await self._durable.publish("raw", messages)
+            await self._durable.publish("raw", messages, posted)
         except MessageRefused:
             return sum([await self._publish_one(message) for message in messages])
         return 0

@@ -8,10 +8,12 @@ from collector.metrics import Metrics
 from collector.settings import SpoolSettings
 from shared.identity import Clock
 from shared.settings import StreamLimits
+from shared.stream import poster
 from shared.stream.contract import (
     Delivery,
     Message,
     MessageRefused,
+    Posted,
     Publisher,
     StreamName,
     StreamUnavailable,
@@ -154,6 +156,7 @@ class SpoolingPublisher:
     ) -> None:
         """`notice` is called with the reason when the stream is away, and with None when it is back."""
         self._stream = stream
+        self._poster = poster(stream)
         self._spool = spool
         self._timeout_s = timeout_s
         self._notice = notice
@@ -166,22 +169,49 @@ class SpoolingPublisher:
             return None
         return self._spool.trouble if self._spool else "the stream takes nothing"
 
-    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
-        """Return once the messages are durable somewhere. Raises StreamUnavailable or MessageRefused."""
-        reason = "the stream takes nothing"
-        if self._stream.ready:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    await self._stream.publish(stream, messages)
-            except (StreamUnavailable, TimeoutError) as error:
-                reason = str(error) or "the stream did not confirm in time"
-            else:
+    @property
+    def posts(self) -> bool:
+        """Whether `post` may begin anything, ever."""
+        return self._poster is not None
+
+    def post(self, stream: StreamName, messages: Sequence[Message], ended: Callable[[Posted], None]) -> bool:
+        """Begin to publish to the stream, as a Poster does. What is not owned at its end goes on with `publish`."""
+
+        def told(posted: Posted) -> None:
+            if posted.owned:
                 self._say(None)
-                return
+            ended(posted)
+
+        return self._poster is not None and self._poster.post(stream, messages, self._timeout_s, told)
+
+    async def publish(self, stream: StreamName, messages: Sequence[Message], posted: Posted | None = None) -> None:
+        """Return once the messages are durable somewhere. Raises StreamUnavailable or MessageRefused.
+
+        posted: what became of them so far.
+        """
+        reason = await self._trouble(stream, messages, posted)
         self._say(reason)
+        if reason is None:
+            return
         if self._spool is None:
             raise StreamUnavailable(reason)
         await self._spool.put(messages)
+
+    async def _trouble(self, stream: StreamName, messages: Sequence[Message], posted: Posted | None) -> str | None:
+        """Why the stream has not taken them; None when it has."""
+        if posted is not None and posted.late:
+            return "the stream did not confirm in time"
+        if posted is None and not self._stream.ready:
+            return "the stream takes nothing"
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if posted is not None and self._poster is not None:
+                    await self._poster.resume(stream, messages, posted)
+                else:
+                    await self._stream.publish(stream, messages)
+        except (StreamUnavailable, TimeoutError) as error:
+            return str(error) or "the stream did not confirm in time"
+        return None
 
     def _say(self, reason: str | None) -> None:
         """Once when it goes and once when it comes back."""

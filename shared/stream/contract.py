@@ -7,9 +7,9 @@ StreamError
 └── MessageRefused      never try this message again: the transport cannot hold it (too large, unroutable)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 #: Where a process publishes to. Each is an exchange on RabbitMQ.
 StreamName = Literal["raw", "enriched", "failed", "bad"]
@@ -73,6 +73,19 @@ class LogRecord:
     message: Message
 
 
+class Posted(Protocol):
+    """A publish that nobody waits in. owned: whether the stream durably owns every message by now.
+
+    late: whether it was given up since some were not answered in time.
+    """
+
+    @property
+    def owned(self) -> bool: ...
+
+    @property
+    def late(self) -> bool: ...
+
+
 class Publisher(Protocol):
     """Puts messages on streams. One instance serves all tasks of a process, any number of calls at once."""
 
@@ -89,6 +102,23 @@ class Publisher(Protocol):
 
     async def close(self) -> None:
         """Wait for what is outstanding, then let go of the connection."""
+
+
+@runtime_checkable
+class Poster(Protocol):
+    """What a publisher may offer besides, for who publishes often: it costs no task, and no turn of the loop."""
+
+    def post(
+        self, stream: StreamName, messages: Sequence[Message], timeout_s: float, ended: Callable[[Posted], None]
+    ) -> bool:
+        """Begin to publish; False where that can't begin at once, of which `publish` says why.
+
+        ended: called once, in the turn of the loop that reads the last answer, when `timeout_s` is over, or when the
+        line breaks. What is not owned then goes on with `resume`, or elsewhere.
+        """
+
+    async def resume(self, stream: StreamName, messages: Sequence[Message], posted: Posted) -> None:
+        """As `publish`, with what became of the messages so far: those that are owned are not sent again."""
 
 
 class Subscriber(Protocol):

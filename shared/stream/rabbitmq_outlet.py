@@ -5,7 +5,6 @@ socket: with requests between them, most of what a tracker waits, and most of wh
 that is rare: connects, declares, beats its heart and hangs up.
 """
 
-import asyncio
 import struct
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
@@ -47,14 +46,14 @@ class Outcome(Enum):
 
 
 class Sent:
-    """Messages that were published together. done: once each was answered, or `end` was called.
+    """Messages that were published together. ended: called once, when each was answered or `end` was called.
 
     outcomes: in the order of the messages, LATE where there is no answer yet.
     """
 
-    def __init__(self, count: int, done: "asyncio.Future[None]") -> None:
+    def __init__(self, count: int, ended: "Callable[[Sent], None]") -> None:
         self.outcomes = [Outcome.LATE] * count
-        self.done = done
+        self._ended: Callable[[Sent], None] | None = ended
         self._left = count
 
     def settle(self, place: int, outcome: Outcome) -> None:
@@ -64,12 +63,13 @@ class Sent:
             self.end()
 
     def end(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self)
 
 
 class Outlet:
-    """A connection's way out for publishes. write: puts bytes on it, whole frames at a time."""
+    """A connection's way out for publishes. write: puts bytes on it, whole frames at a time. lost: it broke."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
@@ -79,16 +79,16 @@ class Outlet:
         self._waiting: dict[int, tuple[Sent, int, str]] = {}
         self._returned: set[str] = set()
         self._rest = b""
-        self._lost = False
+        self.lost = False
 
     def open(self, channel: int, most: int) -> None:
         """Publish on this channel, in confirm mode and not used before; most: bytes of a body that a frame may hold."""
         self._channel = channel
         self._most = most if most > 0 else 2**32 - 1
 
-    def send(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> Sent:
-        """Publish to an exchange, mandatory; on a line that is lost the outcomes say so."""
-        sent = Sent(len(messages), asyncio.get_running_loop().create_future())
+    def send(self, exchange: str, routing_key: str, messages: Sequence[Message], ended: Callable[[Sent], None]) -> Sent:
+        """Publish to an exchange, mandatory; on a line that is lost it ends before this returns."""
+        sent = Sent(len(messages), ended)
         publish, parts = publish_method(exchange, routing_key), list[bytes]()
         for message in messages:
             self._frame(_METHOD, publish, parts)
@@ -98,7 +98,7 @@ class Outlet:
         for place, message in enumerate(messages):
             self._tag += 1
             self._waiting[self._tag] = (sent, place, message.message_id)
-        if self._lost:
+        if self.lost:
             self.lose()
         else:
             self._write(b"".join(parts))
@@ -126,7 +126,7 @@ class Outlet:
 
     def lose(self) -> None:
         """The line broke: nothing is confirmed any more."""
-        self._lost = True
+        self.lost = True
         waiting, self._waiting = self._waiting, {}
         for sent, place, _ in waiting.values():
             sent.settle(place, Outcome.LOST)

@@ -1,17 +1,36 @@
 """Publishing to RabbitMQ: confirmed, many outstanding, published again on a new line when the old one broke."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from aiormq import Channel
 from aiormq.abc import AbstractConnection
 
 from shared.settings import IngestSettings
-from shared.stream.contract import Message, MessageRefused, StreamName, StreamUnavailable
+from shared.stream.contract import Message, MessageRefused, Posted, StreamName, StreamUnavailable
 from shared.stream.rabbitmq_line import Line, open_channel
-from shared.stream.rabbitmq_outlet import Outcome
+from shared.stream.rabbitmq_outlet import Outcome, Sent
 from shared.stream.rabbitmq_tap import TappedTransport
 from shared.stream.rabbitmq_topology import declare
+
+
+class _Tried:
+    """Messages that were sent on a channel, and what became of each."""
+
+    __slots__ = ("channel", "outcomes")
+
+    def __init__(self, channel: Channel, outcomes: Sequence[Outcome]) -> None:
+        self.channel = channel
+        self.outcomes = outcomes
+
+    @property
+    def owned(self) -> bool:
+        return all(outcome is Outcome.OWNED for outcome in self.outcomes)
+
+    @property
+    def late(self) -> bool:
+        return Outcome.LATE in self.outcomes
 
 
 class RabbitmqPublisher:
@@ -43,25 +62,66 @@ class RabbitmqPublisher:
 
     async def send(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
         """Publish to any exchange, with the promises of `publish`."""
-        limit = self._settings.limits.message_max_bytes
-        for message in messages:
-            if len(message.body) > limit:
-                raise MessageRefused(f"a body of {len(message.body)} bytes is above {limit}")
+        too_large = self._too_large(messages)
+        if too_large is not None:
+            raise MessageRefused(
+                f"a body of {len(too_large.body)} bytes is above {self._settings.limits.message_max_bytes}"
+            )
         self._line.check()
         if not self._line.flows:
             raise StreamUnavailable("RabbitMQ can't be reached, or blocks publishers")
-        self._publishing += 1
-        self._quiet.clear()
+        self._begin()
         try:
             await self._send_all(exchange, routing_key, messages)
         finally:
-            self._publishing -= 1
-            if not self._publishing:
-                self._quiet.set()
+            self._end()
+
+    def post(
+        self, stream: StreamName, messages: Sequence[Message], timeout_s: float, ended: Callable[[Posted], None]
+    ) -> bool:
+        channel = self._line.channel
+        if channel is None or not self._line.flows or not messages or self._too_large(messages) is not None:
+            return False
+        outlet = self._transport.outlet
+        if outlet.lost:
+            return False
+
+        def told(sent: Sent) -> None:
+            timer.cancel()
+            self._end()
+            ended(_Tried(channel, sent.outcomes))
+
+        self._begin()
+        sent = outlet.send(stream, messages[0].type, messages, told)
+        timer = asyncio.get_running_loop().call_later(timeout_s, sent.end)
+        return True
+
+    async def resume(self, stream: StreamName, messages: Sequence[Message], posted: Posted) -> None:
+        self._begin()
+        try:
+            await self._send_all(stream, messages[0].type, messages, cast("_Tried", posted))
+        finally:
+            self._end()
 
     async def close(self) -> None:
         await self._quiet.wait()  # every publish ends within its timeout
         await self._line.close()
+
+    def _begin(self) -> None:
+        self._publishing += 1
+        self._quiet.clear()
+
+    def _end(self) -> None:
+        self._publishing -= 1
+        if not self._publishing:
+            self._quiet.set()
+
+    def _too_large(self, messages: Sequence[Message]) -> Message | None:
+        limit = self._settings.limits.message_max_bytes
+        for message in messages:
+            if len(message.body) > limit:
+                return message
+        return None
 
     async def _prepare(self, connection: AbstractConnection) -> Channel:
         await declare(connection, self._settings)
@@ -71,13 +131,20 @@ class RabbitmqPublisher:
         channel.closing.add_done_callback(lambda _: outlet.lose())
         return channel
 
-    async def _send_all(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
+    async def _send_all(
+        self,
+        exchange: str,
+        routing_key: str,
+        messages: Sequence[Message],
+        tried: _Tried | None = None,
+    ) -> None:
+        """tried: what became of a first try."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
         returned_before = False
         while messages:
-            channel = self._line.channel or await self._channel(deadline - loop.time())
-            outcomes = await self._send(exchange, routing_key, messages, max(deadline - loop.time(), 0))
+            tried = tried or await self._try(exchange, routing_key, messages, deadline)
+            outcomes, channel, tried = tried.outcomes, tried.channel, None
             self._judge(outcomes, returned_before)
             returned_before = returned_before or Outcome.REFUSED in outcomes
             messages = [m for m, outcome in zip(messages, outcomes, strict=True) if outcome is not Outcome.OWNED]
@@ -90,16 +157,17 @@ class RabbitmqPublisher:
         except TimeoutError:
             raise StreamUnavailable("RabbitMQ: the line broke and could not be made again in time") from None
 
-    async def _send(
-        self, exchange: str, routing_key: str, messages: Sequence[Message], timeout_s: float
-    ) -> Sequence[Outcome]:
-        sent = self._transport.outlet.send(exchange, routing_key, messages)
-        timer = asyncio.get_running_loop().call_later(timeout_s, sent.end)
+    async def _try(self, exchange: str, routing_key: str, messages: Sequence[Message], deadline: float) -> _Tried:
+        loop = asyncio.get_running_loop()
+        channel = self._line.channel or await self._channel(deadline - loop.time())
+        done: asyncio.Future[None] = loop.create_future()
+        sent = self._transport.outlet.send(exchange, routing_key, messages, lambda _: _settle(done))
+        timer = loop.call_later(max(deadline - loop.time(), 0), sent.end)
         try:
-            await sent.done
+            await done
         finally:
             timer.cancel()
-        return sent.outcomes
+        return _Tried(channel, sent.outcomes)
 
     def _judge(self, outcomes: Sequence[Outcome], returned_before: bool) -> None:
         """Raise what the caller must know; return when all is owned, or the rest may be sent on the next line."""
@@ -113,3 +181,8 @@ class RabbitmqPublisher:
             if returned_before:
                 raise MessageRefused("RabbitMQ: no queue takes this message, though all were declared anew")
             self._line.drop("a message was returned: a queue or binding is gone, and the next line declares it anew")
+
+
+def _settle(done: "asyncio.Future[None]") -> None:
+    if not done.done():  # else whoever waited has gone
+        done.set_result(None)

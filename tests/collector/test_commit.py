@@ -7,56 +7,21 @@ from collections.abc import Sequence
 
 import pytest
 
-from collector.commit import LONGEST_PAUSE_S, MOST_IN_FLIGHT, PAUSE_S, Durable, GroupCommit, TooLate
+from collector.commit import LONGEST_PAUSE_S, MOST_IN_FLIGHT, PAUSE_S, TooLate
 from collector.metrics import Metrics
-from collector.settings import RawSettings
 from collector.state import Fate
-from shared.badrow import Processor
 from shared.payload import CollectorPayload, encode
 from shared.process import Misconfigured
 from shared.rawmessage import Method, method_of, read
-from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
-from tests.collector.stream import MemoryPublisher
-
-NOW = 1_700_000_000_000
-
-
-def commit(
-    publisher: Durable,
-    wait_s: float = 5,
-    fate: Fate | None = None,
-    metrics: Metrics | None = None,
-    *,
-    eager: bool = False,
-    **settings: int | str,
-) -> GroupCommit:
-    ids = iter(range(1_000_000))
-    processor = Processor("evnt-collector", "1.0.0")
-    rules = RawSettings.model_validate(settings)
-    ended = (fate or Fate()).watch
-    metrics = metrics or Metrics()
-    new_id = (f"id-{number}" for number in ids).__next__
-    return GroupCommit(publisher, rules, wait_s, processor, lambda: NOW, new_id, metrics, eager, ended)
-
-
-class Begun(MemoryPublisher):
-    """Tells what was begun to be published, confirmed or not."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_finish.clear()
-        self.begun: list[bytes] = []
-        self._changed = asyncio.Condition()
-
-    async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
-        async with self._changed:
-            self.begun += [message.body for message in messages]
-            self._changed.notify_all()
-        await super().publish(stream, messages)
-
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(5), self._changed:
-            await self._changed.wait_for(lambda: len(self.begun) >= count)
+from shared.stream.contract import (
+    Message,
+    MessageRefused,
+    StreamError,
+    StreamName,
+    StreamUnavailable,
+)
+from tests.collector.committing import NOW, commit
+from tests.collector.stream import Begun, MemoryPublisher, Posting
 
 
 async def test_what_arrives_within_a_moment_goes_together_and_waits_for_no_confirm() -> None:
@@ -103,11 +68,10 @@ async def test_a_slow_stream_is_given_fewer_messages() -> None:
     assert publisher.begun == [b"slow", b"x", b"y"]
 
 
-async def _after_a_slow_confirm(*, eager: bool, first_confirmed: bool) -> float:
+async def _after_a_slow_confirm(publisher: Begun, *, first_confirmed: bool) -> float:
     """Seconds until a second publish begins: the pause after the first is the longest, for the stream was slow."""
     loop = asyncio.get_running_loop()
-    publisher = Begun()
-    group = commit(publisher, eager=eager)
+    group = commit(publisher)
     slow = group.add([b"slow"], [])
     await publisher.until(1)
     loop.call_later(0.3, publisher.may_finish.set)
@@ -131,10 +95,10 @@ async def _after_a_slow_confirm(*, eager: bool, first_confirmed: bool) -> float:
 
 
 @pytest.mark.parametrize("first_confirmed", [True, False])
-async def test_where_that_pays_what_waits_goes_as_soon_as_nothing_is_in_flight(first_confirmed: bool) -> None:
-    patient = await _after_a_slow_confirm(eager=False, first_confirmed=first_confirmed)
+async def test_what_waits_and_can_be_posted_goes_as_soon_as_nothing_is_in_flight(first_confirmed: bool) -> None:
+    patient = await _after_a_slow_confirm(Begun(), first_confirmed=first_confirmed)
     # the quickest of some: a busy machine stands still for longer now and then
-    eager = min([await _after_a_slow_confirm(eager=True, first_confirmed=first_confirmed) for _ in range(4)])
+    eager = min([await _after_a_slow_confirm(Posting(), first_confirmed=first_confirmed) for _ in range(4)])
     assert eager < LONGEST_PAUSE_S / 2 < patient
 
 
@@ -298,7 +262,7 @@ async def test_more_than_may_wait_is_not_taken() -> None:
     await group.add([b"x" * 3], [])
 
 
-class Refusing:
+class Refusing(MemoryPublisher):
     """A transport that can't work before an operator changes something."""
 
     async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:

@@ -17,8 +17,8 @@ from collector.spool import Spool, SpoolingPublisher, limits
 from shared.badrow import Processor
 from shared.settings import StreamLimits
 from shared.stream import open_embedded_publisher, open_embedded_subscriber
-from shared.stream.contract import Delivery, Message, Publisher, StreamName, StreamUnavailable, Subscriber
-from tests.collector.stream import MemoryPublisher, MemorySubscriber
+from shared.stream.contract import Delivery, Message, Posted, Publisher, StreamName, StreamUnavailable, Subscriber
+from tests.collector.stream import MemoryPublisher, MemorySubscriber, Posting
 
 HOUR_MS = 3_600_000
 
@@ -236,3 +236,30 @@ async def test_without_a_spool_an_outage_is_told_at_once() -> None:
     assert durable.trouble
     with pytest.raises(StreamUnavailable):
         await durable.publish("raw", [message("x")])
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_was_posted_and_the_stream_does_not_take_is_spooled(tmp_path: Path, late: bool) -> None:
+    stream, notices, ended = Posting(), list[str | None](), list[Posted]()
+    stream.may_finish.set()
+    async with on_disk(tmp_path, Clock()) as spool:
+        durable = SpoolingPublisher(stream, spool, 5, notices.append)
+        stream.away = True
+        assert durable.post("raw", [message("kept")], ended.append)
+        stream.confirm(owned=(False,), late=late)
+        await durable.publish("raw", [message("kept")], ended[0])
+        assert (notices, len(stream.resumed)) == (
+            (["the stream did not confirm in time"], 0) if late else (["away"], 1)
+        )
+        stream.away = False
+        assert durable.post("raw", [message("taken")], ended.append)
+        stream.confirm()
+        assert notices[1:] == [None]
+        async with draining(spool, stream):
+            await until(lambda: len(stream.published) == 2)
+
+
+def test_a_stream_that_has_no_such_way_is_only_published_to() -> None:
+    durable = SpoolingPublisher(MemoryPublisher(), None, 5, lambda _: None)
+    assert not durable.posts
+    assert not durable.post("raw", [message("x")], lambda _: None)

@@ -24,9 +24,9 @@ OURS, FOREIGN = EXTENSION_SUFFIXES[0], ".cpython-27-none.so"
 #: What C has as a double: seconds and moments, whose fractions matter more than digits beyond the sixteenth.
 FLOATS = {
     "collector/bodies.py": {"timeout_s"},
-    "collector/commit.py": {"response_seconds"},
+    "collector/commit.py": {"response_seconds", "taken_s"},
     "shared/stream/rabbitmq_subscriber.py": {"watch_s", "wait_s"},
-    "shared/stream/rabbitmq_publisher.py": {"left_s", "timeout_s"},
+    "shared/stream/rabbitmq_publisher.py": {"deadline", "left_s", "timeout_s"},
     "enricher/iglu/resolver.py": {"fresh_until"},
     "enricher/worker.py": {"wait_s"},
 }

@@ -1,7 +1,7 @@
 """Publishes on the wire and what the broker says to them, byte by byte."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -16,7 +16,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from shared.stream.contract import Message
-from shared.stream.rabbitmq_outlet import Outcome, Outlet
+from shared.stream.rabbitmq_outlet import Outcome, Outlet, Sent
 from shared.stream.rabbitmq_tap import Tap
 from shared.stream.rabbitmq_wire import MILLISECONDS_HEADER, content_header
 from tests.shared.messages import a_message, some
@@ -25,12 +25,16 @@ CHANNEL = 1
 
 
 class Wire:
-    """What an outlet wrote."""
+    """What an outlet wrote, and what has ended."""
 
     def __init__(self, most: int = 131_064) -> None:
         self.written = b""
+        self.ended: list[Sent] = []
         self.outlet = Outlet(self._write)
         self.outlet.open(CHANNEL, most)
+
+    def send(self, messages: Sequence[Message]) -> Sent:
+        return self.outlet.send("raw", "key", messages, self.ended.append)
 
     def frames(self) -> list[FrameTypes]:
         data, found = self.written, []
@@ -91,10 +95,10 @@ def _cuts(data: bytes) -> Iterable[list[bytes]]:
 async def test_answers_are_understood_however_they_are_cut(answer: bytes, others: bytes, outcomes: str) -> None:
     for pieces in _cuts(answer):
         wire = Wire()
-        sent = wire.outlet.send("raw", "key", some(4))
+        sent = wire.send(some(4))
         assert b"".join(wire.outlet.read(piece) for piece in pieces) == others
         assert "".join(outcome.name[0] for outcome in sent.outcomes) == outcomes
-        assert sent.done.done() == ("L" not in outcomes)
+        assert wire.ended == ([] if "L" in outcomes else [sent])
 
 
 async def test_what_is_given_on_is_whole_frames() -> None:
@@ -136,7 +140,7 @@ def test_the_library_reads_what_is_written(message: Message, exchange: str, rout
 
 async def _check_what_is_written(message: Message, exchange: str, routing_key: str) -> None:
     wire = Wire(most=10)
-    wire.outlet.send(exchange, routing_key, [message])
+    wire.outlet.send(exchange, routing_key, [message], wire.ended.append)
     publish, header, *bodies = wire.frames()
     assert isinstance(publish, Basic.Publish)
     assert isinstance(header, ContentHeader)
@@ -161,36 +165,46 @@ def test_a_text_too_long_for_amqp_is_an_error_not_a_broken_line() -> None:
 async def test_a_body_may_be_empty_or_fill_its_frames() -> None:
     for size, expected in ((0, 0), (10, 1), (11, 2), (20, 2)):
         wire = Wire(most=10)
-        wire.outlet.send("raw", "key", [replace(a_message(), body=b"x" * size)])
+        wire.send([replace(a_message(), body=b"x" * size)])
         assert len(wire.frames()) == 2 + expected
 
 
 async def test_a_broker_without_a_limit_gets_bodies_in_one_frame() -> None:
     wire = Wire(most=-8)
-    wire.outlet.send("raw", "key", some(1, size=200_000))
+    wire.send(some(1, size=200_000))
     assert len(wire.frames()) == 3
 
 
 async def test_a_line_that_breaks_leaves_nobody_waiting() -> None:
     wire = Wire()
-    before = wire.outlet.send("raw", "key", some(2))
+    before = wire.send(some(2))
     wire.outlet.read(frames(Basic.Ack(1)))
     wire.outlet.lose()
     written = wire.written
-    after = wire.outlet.send("raw", "key", some(1))
+    after = wire.send(some(1))
     assert (before.outcomes, after.outcomes) == ([Outcome.OWNED, Outcome.LOST], [Outcome.LOST])
-    assert before.done.done()
-    assert after.done.done()
+    assert wire.ended == [before, after]
     assert wire.written == written
     assert wire.outlet.read(frames(Basic.Ack(2))) == b""
 
 
-async def test_who_has_stopped_waiting_is_not_told() -> None:
+async def test_the_end_is_told_once() -> None:
     wire = Wire()
-    sent = wire.outlet.send("raw", "key", some(1))
-    sent.done.cancel()
-    wire.outlet.read(frames(Basic.Ack(1)))
-    assert sent.done.cancelled()
+    sent = wire.send(some(2))
+    sent.end()
+    wire.outlet.read(frames(Basic.Ack(2, multiple=True)))
+    wire.outlet.lose()
+    assert wire.ended == [sent]
+
+
+async def test_what_is_sent_when_one_is_told_of_its_end_is_none_of_that() -> None:
+    wire = Wire()
+    then: list[Sent] = []
+    wire.outlet.send("raw", "key", some(2), lambda _: then.append(wire.send(some(1))))
+    wire.outlet.read(frames(Basic.Ack(0, multiple=True)))
+    assert [sent.outcomes for sent in then] == [[Outcome.LATE]]
+    wire.outlet.read(frames(Basic.Ack(3)))
+    assert wire.ended == then
 
 
 async def test_the_library_sees_that_the_broker_is_there_while_only_confirms_come() -> None:

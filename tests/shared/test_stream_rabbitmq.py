@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from tests.proxy import Line, line_to
 from tests.shared.messages import PATIENCE_S, a_message, eventually, holds, ids, insist, quick, some, take
 
 pytestmark = pytest.mark.rabbitmq
-
-
-@pytest.fixture
-async def line(broker: Address) -> AsyncIterator[Line]:
-    async with line_to(broker.host, broker.port) as line:
-        yield line
-
-
-@pytest.fixture
-def lined(rabbitmq: RabbitmqSettings, line: Line) -> SharedSettings:
-    """Settings that lead to the shared broker over the line."""
-    return quick(rabbitmq, host="127.0.0.1", port=line.port)
 
 
 async def test_a_line_that_is_cut_is_made_anew(lined: SharedSettings, line: Line) -> None:
