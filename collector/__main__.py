@@ -15,12 +15,13 @@ from prometheus_client import CollectorRegistry
 from collector.access_log import logged
 from collector.app import application
 from collector.bridging import Bridges
-from collector.commit import Durable, GroupCommit, refused_message
+from collector.commit import Durable, GroupCommit
 from collector.documentation import Documentation
 from collector.gate import Gate
 from collector.handlers import Front
 from collector.intake import Intake
 from collector.listener import listening
+from collector.messages import refused_message
 from collector.metrics import Metrics
 from collector.origins import Origins
 from collector.pages import Pages

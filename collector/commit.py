@@ -6,15 +6,14 @@ whether or not the one before was confirmed: waiting for a slow confirm first wo
 """
 
 import asyncio
-from base64 import b64encode
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, Protocol
 
+from collector.messages import Messages, refused_message
 from collector.metrics import Metrics
 from collector.settings import RawSettings
-from shared.badrow import Processor, bad_row, instant
+from shared.badrow import Processor
 from shared.identity import Clock, NewId
-from shared.rawmessage import pack
 from shared.stream.contract import Message, MessageRefused, Posted, StreamError, StreamName, StreamUnavailable
 
 #: Shortest and longest time between two publishes, seconds, unless one can be posted while nothing is in flight: each
@@ -102,7 +101,7 @@ class GroupCommit:
         self._response_seconds = response_seconds
         self._processor = processor
         self._clock = clock
-        self._new_id = new_id
+        self._messages = Messages(settings, new_id)
         self._metrics = metrics
         self._posts = durable.posts
         self._posted = 0
@@ -179,7 +178,7 @@ class GroupCommit:
     def _post(self, group: _Group, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the group is on its way without a task."""
         try:
-            messages = list(self._raw_messages(group.good, self._clock()))
+            messages = self._messages.raw(group.good, self._clock())
         except Exception:  # noqa: BLE001 - a bug, which a task meets too, and there it ends the process
             return False
         begin = loop.time()
@@ -234,10 +233,10 @@ class GroupCommit:
         now, begin = self._clock(), loop.time()
         try:
             if group.good:
-                refused = await self._publish_raw(messages or list(self._raw_messages(group.good, now)), posted)
+                refused = await self._publish_raw(messages or self._messages.raw(group.good, now), posted)
                 self._metrics.published += len(group.good) - refused
             if group.bad:
-                refused = await self._publish_bad(group, [self._bad_message(row, now) for row in group.bad])
+                refused = await self._publish_bad(group, [self._messages.bad(row, now) for row in group.bad])
                 self._metrics.bad += len(group.bad) - refused
         except StreamError as error:
             group.settle(error)
@@ -285,38 +284,3 @@ class GroupCommit:
             group.settle_one(owner, refusal)
             return 1
         return 0
-
-    def _raw_messages(self, records: list[bytes], now: int) -> Iterator[Message]:
-        chunk: list[bytes] = []
-        size = 0
-        for record in records:
-            too_large = size + len(record) > self._settings.bytes_per_message
-            if chunk and (too_large or len(chunk) >= self._settings.payloads_per_message):
-                yield self._raw_message(chunk, now)
-                chunk, size = [], 0
-            chunk.append(record)
-            size += len(record)
-        yield self._raw_message(chunk, now)
-
-    def _raw_message(self, records: list[bytes], now: int) -> Message:
-        method = self._settings.compression
-        body = b"".join(records) if method == "none" else pack(records, method)
-        content_type = "application/x-thrift" if method == "none" else f"application/{method}"
-        headers = {"payloads": len(records)}
-        return Message(body, self._new_id(), now, "collector-payload", content_type, headers)
-
-    def _bad_message(self, row: bytes, now: int) -> Message:
-        return _bad_message(row, self._new_id(), now)
-
-
-def refused_message(message: Message, reason: str, processor: Processor) -> Message:
-    """The bad row of a message that a transport will never take, with all of it, under the same id."""
-    failure = {"timestamp": instant(message.timestamp_ms), "errors": [reason]}
-    row = bad_row("generic_error", processor, failure, b64encode(message.body).decode())
-    return _bad_message(row, message.message_id, message.timestamp_ms)
-
-
-def _bad_message(row: bytes, message_id: str, now: int) -> Message:
-    # the type stands at a fixed place in the row: "…badrows/<type>/jsonschema/…"
-    kind = row.partition(b".badrows/")[2].partition(b"/")[0].decode()
-    return Message(row, message_id, now, "bad-row", "application/json", {"type": kind})

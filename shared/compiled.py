@@ -25,6 +25,7 @@ MODULES = (
     "collector/cookies.py",
     "collector/hit.py",
     "collector/intake.py",
+    "collector/messages.py",
     "collector/origins.py",
     "collector/queries.py",
     "collector/record.py",

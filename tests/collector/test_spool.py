@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.commit import refused_message
+from collector.messages import refused_message
 from collector.metrics import Metrics
 from collector.settings import SpoolSettings
 from collector.spool import Spool, SpoolingPublisher, limits
