@@ -13,18 +13,17 @@ from tests.collector.stream import Posting
 async def test_what_is_confirmed_is_answered_in_that_turn_of_the_loop_and_the_next_is_sent_before() -> None:
     publisher = Posting()
     group = commit(publisher)
-    first = group.add([b"first"], [])
+    sent_by_then: list[bytes] = []
+    group.submit([b"first"], [], lambda _: sent_by_then.extend(publisher.begun))
     await publisher.until(1)
-    second = group.add([b"second"], [])
-    seen: list[bytes] = []
-    group.submit([b"third"], [], lambda _: seen.extend(publisher.begun))
-    assert not first.done()
+    second, third = group.add([b"second"], []), group.add([b"third"], [])
+    assert not sent_by_then
     publisher.confirm()
-    assert first.done()
-    assert publisher.begun == [b"first", b"secondthird"]
+    assert sent_by_then == [b"first", b"secondthird"]
+    assert not second.done()
     publisher.confirm()
     assert second.done()
-    assert seen == [b"first", b"secondthird"]
+    assert third.done()
     await group.close()
 
 
