@@ -52,13 +52,14 @@ Settled = Callable[[StreamError | TooLate | None], None]
 
 
 class _Group:
-    """owners: who is told of each bad row."""
+    """owners: who is told of each bad row. messages: of its records, once they were made."""
 
-    __slots__ = ("bad", "good", "owners", "size", "timer", "waiting")
+    __slots__ = ("bad", "good", "messages", "owners", "size", "timer", "waiting")
 
     def __init__(self) -> None:
         self.good: list[bytes] = []
         self.bad: list[bytes] = []
+        self.messages: list[Message] = []
         self.owners: list[Settled] = []
         self.size = 0
         self.waiting: list[Settled] = []
@@ -178,7 +179,7 @@ class GroupCommit:
     def _post(self, group: _Group, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the group is on its way without a task."""
         try:
-            messages = self._messages.raw(group.good, self._clock())
+            group.messages = self._messages.raw(group.good, self._clock())
         except Exception:  # noqa: BLE001 - a bug, which a task meets too, and there it ends the process
             return False
         begin = loop.time()
@@ -186,7 +187,7 @@ class GroupCommit:
         def ended(posted: Posted) -> None:
             self._posted -= 1
             if not posted.owned:
-                self._run(self._commit(group, loop, messages, posted), loop)
+                self._run(self._commit(group, loop, posted), loop)
                 return
             self._pace(loop.time() - begin)
             self._metrics.published += len(group.good)
@@ -194,7 +195,7 @@ class GroupCommit:
             self._go_on(loop)  # before those who waited are answered: the stream works meanwhile
             group.settle(None)
 
-        if not self._durable.post("raw", messages, ended):
+        if not self._durable.post("raw", group.messages, ended):
             return False
         self._posted += 1
         return True
@@ -222,18 +223,12 @@ class GroupCommit:
         self._ended(task)
         self._go_on(task.get_loop())
 
-    async def _commit(
-        self,
-        group: _Group,
-        loop: asyncio.AbstractEventLoop,
-        messages: list[Message] | None = None,
-        posted: Posted | None = None,
-    ) -> None:
-        """messages, posted: what its records were sent in, and what became of that."""
+    async def _commit(self, group: _Group, loop: asyncio.AbstractEventLoop, posted: Posted | None = None) -> None:
+        """posted: what became of its messages so far."""
         now, begin = self._clock(), loop.time()
         try:
             if group.good:
-                refused = await self._publish_raw(messages or self._messages.raw(group.good, now), posted)
+                refused = await self._publish_raw(group.messages or self._messages.raw(group.good, now), posted)
                 self._metrics.published += len(group.good) - refused
             if group.bad:
                 refused = await self._publish_bad(group, [self._messages.bad(row, now) for row in group.bad])

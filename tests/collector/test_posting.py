@@ -51,6 +51,7 @@ async def test_what_can_not_be_posted_now_is_published() -> None:
     await group.add([b"x"], [])
     await group.add([b"y"], [b"row"])
     assert [message.body for message in publisher.messages("raw")] == [b"x", b"y"]
+    assert [message.message_id for message in publisher.messages("raw")] == ["id-0", "id-1"]  # made once
     assert [message.body for message in publisher.messages("bad")] == [b"row"]
 
 
