@@ -70,11 +70,7 @@ class RabbitmqPublisher:
         self._line.check()
         if not self._line.flows:
             raise StreamUnavailable("RabbitMQ can't be reached, or blocks publishers")
-        self._begin()
-        try:
-            await self._send_all(exchange, routing_key, messages)
-        finally:
-            self._end()
+        await self._send_all(exchange, routing_key, messages)
 
     def post(
         self, stream: StreamName, messages: Sequence[Message], timeout_s: float, ended: Callable[[Posted], None]
@@ -97,11 +93,7 @@ class RabbitmqPublisher:
         return True
 
     async def resume(self, stream: StreamName, messages: Sequence[Message], posted: Posted) -> None:
-        self._begin()
-        try:
-            await self._send_all(stream, messages[0].type, messages, cast("_Tried", posted))
-        finally:
-            self._end()
+        await self._send_all(stream, messages[0].type, messages, cast("_Tried", posted))
 
     async def close(self) -> None:
         await self._quiet.wait()  # every publish ends within its timeout
@@ -132,13 +124,18 @@ class RabbitmqPublisher:
         return channel
 
     async def _send_all(
-        self,
-        exchange: str,
-        routing_key: str,
-        messages: Sequence[Message],
-        tried: _Tried | None = None,
+        self, exchange: str, routing_key: str, messages: Sequence[Message], tried: _Tried | None = None
     ) -> None:
         """tried: what became of a first try."""
+        self._begin()
+        try:
+            await self._until_owned(exchange, routing_key, messages, tried)
+        finally:
+            self._end()
+
+    async def _until_owned(
+        self, exchange: str, routing_key: str, messages: Sequence[Message], tried: _Tried | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
         returned_before = False
