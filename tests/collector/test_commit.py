@@ -13,13 +13,7 @@ from collector.state import Fate
 from shared.payload import CollectorPayload, encode
 from shared.process import Misconfigured
 from shared.rawmessage import Method, method_of, read
-from shared.stream.contract import (
-    Message,
-    MessageRefused,
-    StreamError,
-    StreamName,
-    StreamUnavailable,
-)
+from shared.stream.contract import Message, MessageRefused, StreamError, StreamName, StreamUnavailable
 from tests.collector.committing import NOW, commit
 from tests.collector.stream import Begun, MemoryPublisher, Posting
 
