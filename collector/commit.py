@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, Protocol
 
-from collector.messages import Messages, refused_message
+from collector.messages import Messages, refused_message, shortened
 from collector.metrics import Metrics
 from collector.settings import RawSettings
 from shared.badrow import Processor
@@ -259,13 +259,13 @@ class GroupCommit:
         try:
             await self._durable.publish("raw", [message])
         except MessageRefused as refusal:
-            await self._durable.publish("bad", [refused_message(message, str(refusal), self._processor)])
+            await self._publish_told(refused_message(message, str(refusal), self._processor))
             self._metrics.bad += 1
             return int(message.headers["payloads"])
         return 0
 
     async def _publish_bad(self, group: _Group, rows: list[Message]) -> int:
-        """How many rows the transport will never take: they are kept nowhere, and only their requests are told so."""
+        """How many rows the transport takes in no form: they are kept nowhere, and only their requests are told so."""
         try:
             await self._durable.publish("bad", rows)
         except MessageRefused:
@@ -274,8 +274,17 @@ class GroupCommit:
 
     async def _publish_row(self, group: _Group, row: Message, owner: Settled) -> int:
         try:
-            await self._durable.publish("bad", [row])
+            await self._publish_told(row)
         except MessageRefused as refusal:
             group.settle_one(owner, refusal)
             return 1
         return 0
+
+    async def _publish_told(self, row: Message) -> None:
+        """A bad row, or where that is too large, one that says so: clients would send what is in it without end."""
+        try:
+            await self._durable.publish("bad", [row])
+        except MessageRefused as refusal:
+            if refusal.most is None:
+                raise
+            await self._durable.publish("bad", [shortened(row, refusal.most, self._processor)])

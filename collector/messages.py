@@ -1,12 +1,16 @@
 """Messages of the streams, made of records and bad rows."""
 
 from base64 import b64encode
+from typing import Final
 
 from collector.settings import RawSettings
 from shared.badrow import Processor, bad_row, instant
 from shared.identity import NewId
 from shared.rawmessage import pack
 from shared.stream.contract import Message
+
+#: Part of the largest message that such a row quotes.
+_QUOTED: Final = 10
 
 
 class Messages:
@@ -47,6 +51,20 @@ def refused_message(message: Message, reason: str, processor: Processor) -> Mess
     failure = {"timestamp": instant(message.timestamp_ms), "errors": [reason]}
     row = bad_row("generic_error", processor, failure, b64encode(message.body).decode())
     return _bad(row, message.message_id, message.timestamp_ms)
+
+
+def shortened(row: Message, most: int, processor: Processor) -> Message:
+    """What tells of a bad row that a transport will never take since it has more than `most` bytes: its beginning."""
+    failure = {
+        "timestamp": instant(row.timestamp_ms),
+        "maximumAllowedSizeBytes": most,
+        "actualSizeBytes": len(row.body),
+        "expectation": f"Bad row exceeds the maximum allowed size of {most} bytes",
+    }
+    # six bytes stand for a control character, and the stream shall take this one
+    quoted = row.body[: most // _QUOTED].decode("utf-8", "replace")
+    body = bad_row("size_violation", processor, failure, quoted)
+    return _bad(body, row.message_id, row.timestamp_ms)
 
 
 def _bad(row: bytes, message_id: str, now: int) -> Message:

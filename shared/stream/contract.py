@@ -30,7 +30,14 @@ class StreamUnavailable(StreamError):
 
 
 class MessageRefused(StreamError):
-    """The transport will never take this message: turn it into a bad row or report it."""
+    """The transport will never take this message: turn it into a bad row or report it.
+
+    most: bytes of a body that it takes, where the message is too large.
+    """
+
+    def __init__(self, reason: str, most: int | None = None) -> None:
+        super().__init__(reason)
+        self.most = most
 
 
 @dataclass(frozen=True, slots=True)

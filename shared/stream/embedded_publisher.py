@@ -35,9 +35,10 @@ class EmbeddedPublisher:
     async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
         if not messages:
             return
+        most = self._limits.message_max_bytes
         for message in messages:
-            if len(message.body) > self._limits.message_max_bytes:
-                raise MessageRefused(f"a body of {len(message.body)} bytes is above {self._limits.message_max_bytes}")
+            if len(message.body) > most:
+                raise MessageRefused(f"a body of {len(message.body)} bytes is above {most}", most)
         writing = self._thread.write(self._put(stream, store.rows(messages)))
         try:
             taken = await asyncio.shield(writing)

@@ -64,9 +64,8 @@ class RabbitmqPublisher:
         """Publish to any exchange, with the promises of `publish`."""
         too_large = self._too_large(messages)
         if too_large is not None:
-            raise MessageRefused(
-                f"a body of {len(too_large.body)} bytes is above {self._settings.limits.message_max_bytes}"
-            )
+            most = self._settings.limits.message_max_bytes
+            raise MessageRefused(f"a body of {len(too_large.body)} bytes is above {most}", most)
         self._line.check()
         if not self._line.flows:
             raise StreamUnavailable("RabbitMQ can't be reached, or blocks publishers")

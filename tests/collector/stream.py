@@ -28,7 +28,7 @@ class MemoryPublisher:
             raise StreamUnavailable("away")
         limit = self.refuse_above if stream in self.refused_streams else None
         if limit is not None and any(len(message.body) > limit for message in messages):
-            raise MessageRefused("too large")
+            raise MessageRefused("too large", limit)
         self.batches.append(len(messages))
         self.published += [(stream, message) for message in messages]
 

@@ -160,14 +160,28 @@ async def test_a_message_that_is_refused_harms_no_neighbour() -> None:
 
 async def test_what_nothing_takes_is_never_answered_as_kept() -> None:
     publisher = MemoryPublisher()
-    publisher.refuse_above = 2_000
+    publisher.refuse_above = 100
     with pytest.raises(MessageRefused):
         await commit(publisher).add([b"x" * 2_001], [])
 
 
-async def test_a_row_that_nothing_takes_harms_no_neighbour() -> None:
+@pytest.mark.parametrize("kind", ["raw", "bad"])
+async def test_a_row_that_is_too_large_is_told_of_with_its_beginning(kind: str) -> None:
     publisher = MemoryPublisher()
     publisher.refuse_above = 2_000
+    large = b"\x01" * 2_001
+    await commit(publisher).add(*([large], []) if kind == "raw" else ([], [large]))
+    (row,) = publisher.messages("bad")
+    told = json.loads(row.body)
+    assert row.headers == {"type": "size_violation"}
+    assert told["data"]["failure"]["maximumAllowedSizeBytes"] == 2_000
+    assert told["data"]["failure"]["actualSizeBytes"] > 2_000
+    assert len(told["data"]["payload"]) == 200
+
+
+async def test_a_row_that_nothing_takes_harms_no_neighbour() -> None:
+    publisher = MemoryPublisher()
+    publisher.refuse_above = 100
     group = commit(publisher)
     sent = [group.add([b"1"], []), group.add([b"2"], [b"x" * 2_001, b"3"]), group.add([], [b"4"])]
     assert [type(told) for told in await asyncio.gather(*sent, return_exceptions=True)] == [
