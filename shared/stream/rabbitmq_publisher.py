@@ -58,14 +58,14 @@ class RabbitmqPublisher:
         await self._line.start()
 
     async def publish(self, stream: StreamName, messages: Sequence[Message]) -> None:
-        await self.send(stream, messages[0].type if messages else "", messages)
-
-    async def send(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
-        """Publish to any exchange, with the promises of `publish`."""
         too_large = self._too_large(messages)
         if too_large is not None:
             most = self._settings.limits.message_max_bytes
             raise MessageRefused(f"a body of {len(too_large.body)} bytes is above {most}", most)
+        await self.send(stream, messages[0].type if messages else "", messages)
+
+    async def send(self, exchange: str, routing_key: str, messages: Sequence[Message]) -> None:
+        """Publish to any exchange, with the promises of `publish`, whatever the size: the broker has held it before."""
         self._line.check()
         if not self._line.flows:
             raise StreamUnavailable("RabbitMQ can't be reached, or blocks publishers")

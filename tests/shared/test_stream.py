@@ -170,6 +170,19 @@ async def test_buried_messages_leave_the_queue(settings: SharedSettings) -> None
         assert await subscriber.receive(10, 0.3) == []
 
 
+async def test_poison_above_the_largest_message_is_buried_and_replayed_all_the_same(settings: SharedSettings) -> None:
+    """Somebody made the limit smaller, or publishes by another program."""
+    limits = settings.ingest.limits.model_copy(update={"message_max_bytes": 1_000})
+    small = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"limits": limits})})
+    async with open_publisher(settings) as publisher, open_subscriber(small, "raw", 10) as subscriber:
+        await publisher.publish("raw", [a_message(0, size=2_000), a_message(1)])
+        await subscriber.bury(await take(subscriber, 2), "can't be read")
+        async with open_dead_letters(small, "raw") as dead:
+            assert [message.message_id for message in await dead.peek(10)] == ["id-0", "id-1"]
+            assert await dead.replay(10) == 2
+            assert ids(await take(subscriber, 2)) == ["id-0", "id-1"]
+
+
 async def test_an_operator_finds_poison_with_its_reason_and_replays_it(settings: SharedSettings) -> None:
     async with open_publisher(settings) as publisher, open_subscriber(settings, "raw", 10) as subscriber:
         await publisher.publish("raw", some(3))
