@@ -40,7 +40,10 @@ Check = Annotated[
 ]
 StateFile = Annotated[
     Path | None,
-    typer.Option("--state", help="Where to keep how far each file is loaded. [default: load.json in data_dir]"),
+    typer.Option(
+        "--state",
+        help="Where to keep how far each file is loaded. [default: load.json in data_dir, or load-failed.json]",
+    ),
 ]
 RejectsFile = Annotated[
     Path, typer.Option("--rejects", help="Where lines go that can't be loaded, as bad rows, one JSON object a line.")
@@ -69,7 +72,8 @@ def load(
     if not rejects.parent.is_dir():
         raise typer.BadParameter(f"{rejects.parent} is not a folder", param_hint="--rejects")
     table: TableName = "events_failed" if failed else "events"
-    run = Run(settings, table, check, _state(state or settings.data_dir / "load.json", check), rejects)
+    state = state or settings.data_dir / ("load-failed.json" if failed else "load.json")
+    run = Run(settings, table, check, _state(state, check), rejects)
     if not asyncio.run(run.all(files, stdin=len(names) < len(paths))):
         raise typer.Exit(1)
 

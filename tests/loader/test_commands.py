@@ -90,6 +90,15 @@ def test_failed_events_have_a_table_of_their_own(clickhouse: Server, database: s
     assert clickhouse.query(f"SELECT event_id FROM {database}.events_failed") == event_id(1) + "\n"
 
 
+def test_a_file_that_one_table_has_is_not_passed_over_for_the_other(
+    clickhouse: Server, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.tsv").write_bytes(line(1))
+    for options, table in (((), "events"), (("--failed",), "events_failed")):
+        assert run(clickhouse, database, tmp_path, "load", *options, "a.tsv").returncode == 0
+        assert clickhouse.query(f"SELECT event_id FROM {database}.{table}") == event_id(1) + "\n"
+
+
 def test_a_file_that_is_not_there_is_named(clickhouse: Server, database: str, tmp_path: Path) -> None:
     done = run(clickhouse, database, tmp_path, "load", "absent.tsv")
     assert done.returncode == 2
