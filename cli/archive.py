@@ -48,6 +48,10 @@ class Counts:
         self.payloads += sum(map(_payloads, given))
         self.refused += refused
 
+    @property
+    def told(self) -> str:
+        return f"{self.payloads:,} payloads in {self.messages:,} messages"
+
 
 Since = Annotated[str, typer.Option("--since", help="From: 15m, 2h, 7d ago, or 2026-01-31T12:00 (UTC).")]
 Until = Annotated[str | None, typer.Option("--until", help="Up to, written likewise. [default: now]")]
@@ -74,20 +78,24 @@ def replay(since_: Since, until: Until = None, dry_run: DryRun = False) -> None:
         raise typer.BadParameter(str(error)) from error
     if period.since_ms >= period.until_ms:
         raise typer.BadParameter("the period ends before it begins: --since is the earlier one, --until the later")
-    counts = asyncio.run(_replay(period, dry_run))
+    counts = Counts()
     verb = "would be given back" if dry_run else "given back"
-    sys.stdout.write(f"{verb} to raw: {counts.payloads:,} payloads in {counts.messages:,} messages\n")
+    try:
+        asyncio.run(_replay(period, dry_run, counts))
+    except KeyboardInterrupt:
+        sys.stdout.write(f"stopped; {verb} to raw: {counts.told}\n")
+        raise
+    sys.stdout.write(f"{verb} to raw: {counts.told}\n")
     if counts.refused:
         raise typer.Exit(1)
 
 
-async def _replay(period: Period, dry_run: bool) -> Counts:
+async def _replay(period: Period, dry_run: bool, counts: Counts) -> None:
     settings = load(SharedSettings)
     if not settings.ingest.limits.raw_archive:
         raise typer.BadParameter("nothing is archived: ingest.limits.raw_archive is off")
     run = uuid7()
     seen: set[str] = set()
-    counts = Counts()
     async with open_log(settings, "raw.archive") as log, open_publisher(settings) as publisher:
         async for records in pages_till_now(log, PAGE):  # what is given back is archived too, also by earlier replays
             found = [record.message for record in records if period.has(record.message)]
@@ -96,7 +104,6 @@ async def _replay(period: Period, dry_run: bool) -> Counts:
             sys.stderr.writelines(f"{name}: {reason}\n" for name, reason in refused.items())
             counts.add([message for name, message in new.items() if name not in refused], len(refused))
             seen |= new.keys()
-    return counts
 
 
 def _named(message: Message, run: str) -> Message:

@@ -46,6 +46,12 @@ class Counts:
     kept: int = 0
     again: int = 0
 
+    @property
+    def told(self) -> str:
+        parts = [f"{self.given[stream]} to {stream}" for stream in STREAMS if self.given[stream]]
+        again = f"; {self.again} more rows are of the same" if self.again else ""
+        return f"{', '.join(parts) or 'nothing'}{again}"
+
 
 def replay(
     numbers: Numbers = None,
@@ -62,18 +68,20 @@ def replay(
     wanted = wanted_by(type_, app_id, since_)
     if bool(numbers) == (wanted != _EVERYTHING):
         raise typer.BadParameter("say which: numbers, or - for standard input, or --type, --app-id, --since")
-    counts = asyncio.run(_replay(numbers, wanted, dry_run))
-    parts = [f"{counts.given[stream]} to {stream}" for stream in STREAMS if counts.given[stream]]
+    counts = Counts()
     verb = "would be given back" if dry_run else "given back"
-    again = f"; {counts.again} more rows are of the same" if counts.again else ""
-    sys.stdout.write(f"{verb}: {', '.join(parts) or 'nothing'}{again}\n")
+    try:
+        asyncio.run(_replay(numbers, wanted, dry_run, counts))
+    except KeyboardInterrupt:
+        sys.stdout.write(f"stopped; {verb}: {counts.told}\n")
+        raise
+    sys.stdout.write(f"{verb}: {counts.told}\n")
     if counts.kept:
         raise typer.Exit(1)
 
 
-async def _replay(numbers: Sequence[str] | None, wanted: Wanted, dry_run: bool) -> Counts:
+async def _replay(numbers: Sequence[str] | None, wanted: Wanted, dry_run: bool, counts: Counts) -> None:
     settings = load(SharedSettings)
-    counts = Counts()
     seen: set[str] = set()
     async with open_log(settings, "bad-rows") as reader, open_publisher(settings) as publisher:
         if not publisher.ready and not dry_run:
@@ -89,7 +97,6 @@ async def _replay(numbers: Sequence[str] | None, wanted: Wanted, dry_run: bool) 
             counts.kept += len(refused)
             sys.stderr.writelines(f"{name}: {reason}\n" for name, reason in refused.items())
             counts.given.update(stream for name, (stream, _) in found.items() if name not in refused)
-    return counts
 
 
 def _new(restored: Sequence[tuple[Row, Original]], seen: set[str]) -> dict[str, tuple[Taking, Message]]:

@@ -1,5 +1,6 @@
 """The command `evnt`: as a process of its own, as an operator runs it, or quicker in this process."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,16 @@ from typer.testing import CliRunner, Result
 from cli.commands import app
 
 ROOT = Path(__file__).parent.parent.parent
+
+#: `python -m cli`, to which Ctrl-C means something even where a shell started these tests in its background.
+IN_FRONT = (
+    sys.executable,
+    "-c",
+    (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "runpy.run_module('cli', run_name='__main__', alter_sys=True)"
+    ),
+)
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -41,6 +52,19 @@ def evnt_to(
         check=False,
         timeout=60,
     )
+
+
+def stopped(folder: Path, *arguments: str, **variables: str) -> str:
+    """What a command says at Ctrl-C, which comes when it waits and offers that."""
+    line = [*IN_FRONT, *arguments]
+    with subprocess.Popen(
+        line, env=environment(**variables), cwd=folder, stdout=PIPE, stderr=PIPE, text=True
+    ) as process:
+        assert process.stderr
+        assert "Ctrl-C to stop" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    return said
 
 
 def invoke(*arguments: str, **variables: str) -> Result:

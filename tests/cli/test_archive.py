@@ -13,10 +13,10 @@ from cli.giving import insist
 from shared.identity import now_ms, uuid7
 from shared.payload import CollectorPayload, encode
 from shared.rawmessage import pack
-from shared.settings import SharedSettings
+from shared.settings import IngestSettings, SharedSettings, StreamLimits
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Message, StreamName, StreamUnavailable
-from tests.cli.command import invoke
+from tests.cli.command import invoke, stopped
 from tests.cli.test_bad_rows import HOUR_MS, NOW_MS, variables
 
 PERIOD = ("--since", "2027-01-15T07:30", "--until", "2027-01-15T09:00")
@@ -153,6 +153,17 @@ class Full:
 
     async def close(self) -> None:
         pass
+
+
+async def test_ctrl_c_says_how_far_it_was(tmp_path: Path) -> None:
+    limits = StreamLimits(raw_archive=True)
+    settings = SharedSettings(data_dir=tmp_path, ingest=IngestSettings(limits=limits))
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("raw", messages())
+    await taken(settings, len(messages()))
+    small = {"EVNT_INGEST__LIMITS__RAW_ARCHIVE": "true", "EVNT_INGEST__LIMITS__QUEUE_MAX_BYTES": "100"}
+    said = await asyncio.to_thread(stopped, tmp_path, "archive", "replay", *PERIOD, **small, **variables(settings))
+    assert said == "stopped; given back to raw: 38 payloads in 19 messages\n"
 
 
 async def test_a_full_stream_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:

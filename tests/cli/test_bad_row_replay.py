@@ -16,14 +16,16 @@ from shared.identity import uuid7
 from shared.settings import SharedSettings
 from shared.stream import open_publisher, open_subscriber
 from shared.stream.contract import Delivery, Message, QueueName
-from tests.cli.command import evnt, invoke
+from tests.cli.command import evnt, invoke, stopped
 from tests.cli.test_bad_rows import NOW_MS, variables
 from tests.enricher.harness import enrich, record
 
-REFUSED = [
-    json.loads(enrich(record(path="/com.acme/v1", querystring=f"aid=shop&n={number}")).bad[0].body)
-    for number in range(2)
-]
+
+def refused(number: int) -> bytes:
+    return enrich(record(path="/com.acme/v1", querystring=f"aid=shop&n={number}")).bad[0].body
+
+
+REFUSED = [json.loads(refused(number)) for number in range(2)]
 LINE = json.loads(parsing_error(b"no event", {"type": "NotTSV"}))
 LOST = json.loads(bad_row("size_violation", Processor("x", "1.0.0"), {}, "the beg"))
 
@@ -185,6 +187,16 @@ async def test_a_full_stream_is_waited_for(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "given back: 2 to raw\n")
     assert "raw is full" in done.stderr
     assert (first.message.message_id, len(await taken(settings, "raw", 2))) == ("first", 2)
+
+
+async def test_ctrl_c_says_how_far_it_was(tmp_path: Path) -> None:
+    settings = SharedSettings(data_dir=tmp_path)
+    rows = [published(json.loads(refused(number)), NOW_MS + number) for number in range(PAGE + 1)]
+    async with open_publisher(settings) as publisher:
+        await publisher.publish("bad", rows)
+    small = {"EVNT_INGEST__LIMITS__QUEUE_MAX_BYTES": "900", **variables(settings)}
+    said = await asyncio.to_thread(stopped, tmp_path, "bad-rows", "replay", "--type", "adapter_failures", **small)
+    assert said == f"stopped; given back: {PAGE} to raw\n"
 
 
 async def test_what_failed_again_is_given_back_once(settings: SharedSettings) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import PIPE
@@ -16,7 +15,7 @@ import pytest
 
 from cli.reference import kind
 from shared.version import VERSION
-from tests.cli.command import environment, evnt, evnt_to, invoke
+from tests.cli.command import IN_FRONT, environment, evnt, evnt_to, invoke
 
 
 def test_settings_in_force_are_printed_without_secrets(tmp_path: Path) -> None:
@@ -68,18 +67,9 @@ def test_a_reader_that_went_away_is_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-#: `python -m cli`, to which Ctrl-C means something even where a shell started these tests in its background.
-_IN_FRONT = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "runpy.run_module('cli', run_name='__main__', alter_sys=True)"
-)
-
-
 def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")
-    with subprocess.Popen(
-        [sys.executable, "-c", _IN_FRONT, "version"], env=environment(), cwd=tmp_path, stdout=PIPE, stderr=PIPE
-    ) as process:
+    with subprocess.Popen([*IN_FRONT, "version"], env=environment(), cwd=tmp_path, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"loading\n"
         process.send_signal(signal.SIGINT)
