@@ -94,6 +94,11 @@ def test_processes_that_are_not_there_are_not_ready() -> None:
     [
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>", "not ready: 127.0.0.1:{port} answers 404\n"),
         (b'HTTP/1.1 500 Oh\r\nContent-Length: 14\r\n\r\n{"checks": []}', "not ready: 127.0.0.1:{port} answers 500\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "not ready: another program answers on 127.0.0.1:{port}\n"),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n{"process": "collector"}',
+            "not ready: another program answers on 127.0.0.1:{port}\n",
+        ),
         (b"-ERR unknown command\r\n", "does not answer on 127.0.0.1:{port} (-ERR unknown command"),
     ],
 )
