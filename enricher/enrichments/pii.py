@@ -63,6 +63,8 @@ class Target(Parameters):
 
     @model_validator(mode="after")
     def _supported(self) -> "Target":
+        if self.pojo and self.json_:
+            raise ValueError("PII Configuration: pii field includes both 'pojo' and 'json', expected one of them")
         if self.pojo and self.pojo.field in _COLUMNS:
             return self
         if self.json_ and self.json_.field in _JSON_COLUMNS:
@@ -139,7 +141,7 @@ def prepare(config: Config, _: Resources) -> State:
     chosen = config.strategy.pseudonymize
     names = [target.pojo.field for target in config.pii if target.pojo]
     columns = tuple(ColumnTarget(name, INDEX[name]) for name in names)
-    insides = tuple(_inside(target.json_) for target in config.pii if target.json_ and not target.pojo)
+    insides = tuple(_inside(target.json_) for target in config.pii if target.json_)
     hashed = hasher(chosen.hash_function, chosen.salt)
     function = chosen.hash_function
     return State(columns, insides, hashed, _mask(hashed), function, config.emit_event, config.anonymous_only)

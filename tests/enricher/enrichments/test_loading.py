@@ -16,6 +16,7 @@ from enricher.enrichments.loading import Enrichments, Refused, Reloaded
 from tests.enricher.enrichments.drafts import draft
 
 SNOWPLOW = "com.snowplowanalytics.snowplow"
+EMAIL = {"field": "contexts", "schemaCriterion": "iglu:com.acme/user/jsonschema/1-*-*", "jsonPath": "$.email"}
 BUILT_IN = ["ua_parser", "cross_navigation", "event_fingerprint"]
 
 
@@ -42,6 +43,12 @@ def api_request(schema: str) -> dict[str, Any]:
         "cache": {"size": 1, "ttl": 1},
     }
     return configuration("api_request_enrichment_config", parameters, vendor=f"{SNOWPLOW}.enrichments", version="1-0-2")
+
+
+def pii(**target: Any) -> dict[str, Any]:
+    strategy = {"pseudonymize": {"hashFunction": "SHA-256", "salt": "pepper"}}
+    parameters = {"pii": [target], "strategy": strategy}
+    return configuration("pii_enrichment_config", parameters, vendor=f"{SNOWPLOW}.enrichments", version="2-0-1")
 
 
 def write(folder: Path, file: str, document: Any) -> None:
@@ -211,6 +218,10 @@ def test_whatever_a_file_does_is_refused_and_reloading_goes_on(
         (
             api_request(schema="iglu:com.acme/user/jsonschema/0-0-0"),
             "data.parameters.outputs.0.schema: INVALID_SCHEMAVER",
+        ),
+        (
+            pii(pojo={"field": "user_id"}, json=EMAIL),
+            "data.parameters.pii.0: PII Configuration: pii field includes both 'pojo' and 'json', expected one of them",
         ),
         ({"schema": "iglu:nonsense", "data": {}}, "schema: INVALID_IGLUURI"),
         ({"data": {}}, "expected a self-describing configuration"),
