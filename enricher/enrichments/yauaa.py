@@ -70,8 +70,8 @@ _LONGEST_NAME = 128
 
 
 class Config(Parameters):
-    cache_size: int = Field(10_000, alias="cacheSize", ge=1)
-    """User agents whose context is remembered."""
+    cache_size: int = Field(10_000, alias="cacheSize")
+    """User agents whose context is remembered; the last one always is."""
 
 
 #: A user agent and its client hints.

@@ -148,6 +148,12 @@ def test_what_a_database_takes_for_numbers_may_be_none_in_json(cell: Any, expect
     assert value(cell) == expected
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_yauaa_takes_the_cache_sizes_that_snowplows_takes(size: int, tmp_path: Path) -> None:
+    (context,) = made("yauaa", tmp_path, {"cacheSize": size}, {"useragent": "Mozilla/5.0 Firefox/75.0"})["contexts"]
+    assert context["data"]["agentName"] == "Firefox"
+
+
 def test_what_a_link_says_is_attached_as_it_is(tmp_path: Path) -> None:
     """`a<tab>b` and a blank that Java does not take for one."""
     given = {"_sp": "d-1.1700000000123.\u00a0.YQli.IA.\t.Cg"}
