@@ -68,7 +68,7 @@ def _described_by_query(schema: str, body: str, content_type: str | None, query:
         return refuse("contentType", content_type, _expected(*_JSON, _FORM))
     pairs = querystring.pairs(body)
     if isinstance(pairs, Refused):
-        return refuse("body", body, f"could not parse body: {pairs.message}")
+        return refuse("body", body, pairs.message)
     return [_event(schema, dict(pairs), query, "srv")]
 
 

@@ -131,6 +131,20 @@ def test_what_type_a_body_has_is_asked_before_the_schema_in_the_query() -> None:
     assert [[message["field"] for message in messages] for messages in asked] == [["contentType"], ["schema"]]
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("a=|b", "Illegal character in query"), ("a=%zz", "Malformed escape pair")],
+)
+def test_a_form_that_is_none_is_refused_in_the_words_of_its_parser(body: str, said: str) -> None:
+    query = "schema=iglu:com.acme/promo/jsonschema/1-0-0"
+    form = "application/x-www-form-urlencoded"
+    (row,) = rows(
+        enrich(record(path="/com.snowplowanalytics.iglu/v1", querystring=query, content_type=form, body=body))
+    )
+    wanted = {"field": "body", "value": body, "expectation": f"{said} at index 20: http://localhost/?{body}"}
+    assert row["data"]["failure"]["messages"] == [wanted]
+
+
 def test_a_redirect_to_nowhere_quotes_the_last_of_each_parameter() -> None:
     (row,) = rows(enrich(record(path="/r/tp2", querystring="a=1&b&u&a=2")))
     assert [message["value"] for message in row["data"]["failure"]["messages"]] == ["a=2&b=null&u=null"]
