@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from enricher.enrichments import ORDER, Step, yauaa
+from enricher.enrichments import ORDER, Step
 from enricher.enrichments.contract import Draft, Enrichment, Entity, Failure, Patch, Resources
 from enricher.enrichments.loading import validated
 from shared.event import INDEX
@@ -19,16 +19,25 @@ Behaviour = Callable[[Draft], Patch | None]
 
 
 def stand_ins(behaviour: Mapping[str, Any]) -> list[Enrichment]:
-    """In the order in which they run."""
+    """In the order in which they run, with what is part of the protocol."""
     told = [(name, one) for name, several in behaviour.items() for one in _each(name, several)]
     made = [_make(name, one) for name, one in told if one not in (None, False)]
+    made += [_built_in(step) for step in ORDER if step.always and all(one.name != step.name for one in made)]
     places = [step.name for step in ORDER]
     return sorted(made, key=lambda one: places.index(one.name))
 
 
 def _each(name: str, told: Any) -> list[Any]:
-    """A list is several of the same; of what is returned it is the entities."""
-    return told if isinstance(told, list) and name != "javascript_returns" else [told]
+    """A list is several of the same; of what is returned it is the entities, and it may be an only parameter."""
+    whole = name == "javascript_returns" or _only_parameter(name) is not None
+    return told if isinstance(told, list) and not whole else [told]
+
+
+def _built_in(step: Step) -> Enrichment:
+    """As it runs where no configuration names it: its failures name no enrichment."""
+    made = _real(step.name, step.default or {}, "")
+    made.schema_uri = None
+    return made
 
 
 def _make(name: str, told: Any) -> Enrichment:
@@ -37,16 +46,20 @@ def _make(name: str, told: Any) -> Enrichment:
         return _played(lambda _: Patch(contexts=entities))
     if name == "javascript" and isinstance(told, str):
         return _script(told)
-    if name == "yauaa" and told is True:
-        return _real("yauaa", {}, yauaa.SCHEMA.text.replace("*", "0"))
-    if isinstance(told, str) and name in _ONLY_PARAMETER:
-        told = {_ONLY_PARAMETER[name]: told}
+    only = _only_parameter(name)
+    if only is not None and isinstance(told, str | list):
+        told = {only: told}
+    told = {} if told is True else told
     assert isinstance(told, dict), f"nothing plays {name}: {told}"
-    return _real(name, told, f"iglu:com.snowplowanalytics.snowplow/{name}/jsonschema/1-0-0")
+    return _real(name, told, _step(name).module.SCHEMA.text.replace("*", "0"))
 
 
-#: What a text says that stands for a whole configuration.
-_ONLY_PARAMETER = {"http_header_extractor": "headersPattern"}
+def _only_parameter(name: str) -> str | None:
+    """What a text or a list says that stands for a whole configuration."""
+    return next((only for start, only in _ONLY_PARAMETER.items() if name.startswith(start)), None)
+
+
+_ONLY_PARAMETER = {"http_header_extractor": "headersPattern", "cookie_extractor": "cookies"}
 
 
 def _script(told: str) -> Enrichment:
@@ -102,11 +115,17 @@ def _real(name: str, told: Mapping[str, Any], uri: str) -> Enrichment:
     """`told`: its parameters, or the configuration that they are part of."""
     step = _step(name)
     configuration = told.get("data", told)
-    config, problems = validated(step, configuration.get("parameters", configuration))
-    assert not problems
+    parameters = configuration.get("parameters", configuration)
+    beside = {key: configuration[key] for key in _BESIDE if key in configuration}
+    config, problems = validated(step, {**parameters, **beside})
+    assert not problems, problems
     state = step.module.prepare(config, Resources(Path(), Path()))
     identifier = getattr(step.module, "IDENTIFIER", name)
     return Enrichment(step.name, identifier, uri, state, step.module.enrich, getattr(step.module, "ask", None))
+
+
+#: Options of a configuration that stand beside its parameters.
+_BESIDE = ("emitEvent", "anonymousOnly")
 
 
 def _step(name: str) -> Step:

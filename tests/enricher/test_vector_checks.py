@@ -36,6 +36,12 @@ function process(event) {
 }"""
 
 
+PII = {
+    "pii": [{"pojo": {"field": "user_id"}}],
+    "strategy": {"pseudonymize": {"hashFunction": "MD5", "salt": ""}},
+}
+
+
 def violation(violation: dict[str, Any], source: str, data: Any) -> dict[str, Any]:
     return {"violation": violation, "source": source, "data": data, "processor": PROCESSOR}
 
@@ -141,6 +147,39 @@ FORMS = {
             "enrichments": {"anon_ip": {"anonOctets": 2}, "yauaa": True},
         },
         {"user_ipaddress": "192.0.x.x"},
+    ),
+    "an enrichment that is on, as it is without parameters": (
+        "enrich",
+        {"collector": COLLECTOR, "params": {"e": "pv"}, "enrichments": {"ua_parser": True, "event_fingerprint": True}},
+        {"event_fingerprint": "<hash>", "derived_contexts": None},
+    ),
+    "an enrichment with its only parameter": (
+        "enrich",
+        {
+            "collector": {**COLLECTOR, "headers": ["Cookie: a=b"]},
+            "params": {"e": "pv"},
+            "enrichments": {"cookie_extractor": ["a"]},
+        },
+        {"derived_contexts_contains": "http_cookie"},
+    ),
+    "a configuration with what stands beside its parameters": (
+        "enrich",
+        {
+            "collector": {**COLLECTOR},
+            "params": {"e": "pv", "uid": "u"},
+            "enrichments": {"pii": {"anonymousOnly": True, "parameters": PII}},
+        },
+        {"user_id": "u"},
+    ),
+    "what is part of the protocol": (
+        "enrich",
+        {"collector": COLLECTOR, "params": {"e": "pv", "url": "http://a.example/?_sp=abc.0"}},
+        {"refr_domain_userid": "abc", "refr_dvce_tstamp": "1970-01-01 00:00:00.000", "derived_contexts": None},
+    ),
+    "a collector of which not all is told": (
+        "e2e",
+        {"collector": {"collector": "ssc", "path": "/i", "querystring": "e=pv"}},
+        {"event": "page_view", "user_ipaddress": None, "good": 1},
     ),
     "a parameter without a value": (
         "enrich",

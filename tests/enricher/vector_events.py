@@ -68,18 +68,18 @@ def query_string(parameters: Mapping[str, str | None]) -> str:
 def _record(collector: Mapping[str, Any], parameters: Mapping[str, str | None] | None) -> bytes:
     strange = collector.keys() - _COLLECTOR.split()
     assert not strange, f"nothing reads {strange}"
-    moment, nuid, query = collector.get("timestamp"), collector["nuid"], collector.get("querystring")
+    moment, nuid, query = collector.get("timestamp"), collector.get("nuid"), collector.get("querystring")
     if query is None and parameters:
         query = query_string(parameters)
     vendor, version = collector.get("vendor", "com.snowplowanalytics.snowplow"), collector.get("version", "tp2")
     return record(
         collector=collector["collector"],
-        encoding=collector["encoding"],
+        encoding=collector.get("encoding", "UTF-8"),
         timestamp=milliseconds(moment) if moment else collector.get("timestamp_ms", 0),
-        ip_address=collector["ip"],
-        user_agent=collector["ua"],
-        referer_uri=collector["referer"],
-        headers=collector["headers"],
+        ip_address=collector.get("ip"),
+        user_agent=collector.get("ua"),
+        referer_uri=collector.get("referer"),
+        headers=collector.get("headers", []),
         network_userid=SOME_ID if nuid == "<random uuid>" else nuid,
         hostname=collector.get("hostname"),
         body=collector.get("body"),
