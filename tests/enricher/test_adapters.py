@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,8 @@ import pytest
 
 from enricher import base64url
 from enricher.enrichments.contract import Draft, Enrichment, Patch
-from tests.enricher.harness import enrich, record, rows
+from tests.enricher.harness import Schemas, columns, enrich, record, rows
+from tests.enricher.vector_rows import expect_column
 from tests.vectors import vectors
 
 #: Groups of vectors that these adapters answer; what the collector answers to redirects is tested there.
@@ -21,7 +23,7 @@ OURS = [
     if str(row.id).split("-")[0] in GROUPS and (row.values[0] or {}).get("layer") != "collector"
 ]
 
-_ROW = "id from note path method query content_type body expected_events iglu_central error layer"
+_ROW = "id from note path method query content_type body expected_events expected_enriched iglu_central error layer"
 _EVENT = "schema data params contexts contexts_param"
 _ERROR = "bad_row messages"
 
@@ -42,9 +44,21 @@ def test_vector(row: Mapping[str, Any]) -> None:
     outcome = enrich(sent, enrichments=[Enrichment("see", "see", None, None, see)])
     if "error" in row:
         _expect_refusal(rows(outcome), row["error"])
-    else:
-        for parameters, expected in zip(seen, row["expected_events"], strict=True):
-            _expect(parameters, expected)
+        return
+    for parameters, expected in zip(seen, row["expected_events"], strict=True):
+        _expect(parameters, expected)
+    if "expected_enriched" in row:
+        _expect_enriched(sent, row)
+
+
+def _expect_enriched(sent: bytes, row: Mapping[str, Any]) -> None:
+    """The columns that are told, of each event. What schemas say of its data is tested elsewhere."""
+    made_up: dict[str, Any] = {event["schema"]: {} for event in row["expected_events"] if event.get("schema")}
+    lines = enrich(sent, schemas=Schemas(made_up)).enriched
+    assert len(lines) == len(row["expected_events"])
+    for line in lines:
+        for name, value in row["expected_enriched"].items():
+            expect_column(name, columns(line.body), value)
 
 
 def _expect_known(part: Mapping[str, Any], known: str) -> None:
@@ -88,6 +102,27 @@ def _expect(parameters: Mapping[str, str | None], expected: Mapping[str, Any]) -
         text = parameters[attached] or ""
         contexts = json.loads(base64url.decode(text) if attached == "cx" else text)
         assert contexts["data"] == expected["contexts"]
+
+
+@pytest.mark.parametrize(("platform", "fits"), [("app", True), ("web", False)])
+def test_vectors_may_tell_the_event_that_comes_of_it(platform: str, fits: bool) -> None:
+    schema = "iglu:com.acme/promo/jsonschema/1-0-0"
+    row = {
+        "path": "com.snowplowanalytics.iglu/v1",
+        "query": {"schema": schema, "k": "v"},
+        "content_type": None,
+        "body": None,
+        "expected_events": [
+            {
+                "schema": schema,
+                "data": {"k": "v"},
+                "params": {"tv": "com.snowplowanalytics.iglu-v1", "e": "ue", "p": "app"},
+            }
+        ],
+        "expected_enriched": {"event_name": "promo", "platform": platform, "app_id": None},
+    }
+    with nullcontext() if fits else pytest.raises(AssertionError):
+        test_vector(row)
 
 
 @pytest.mark.parametrize(
