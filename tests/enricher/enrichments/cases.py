@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -10,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 import jsonschema
 import yaml
@@ -118,8 +120,34 @@ def parsed(config: Parameters) -> Outcome:
         if isinstance(option, Parameters):
             found |= parsed(option)
         else:
-            found[field.alias or name] = option.get_secret_value() if isinstance(option, SecretStr) else option
+            found[field.alias or name] = _plain(option)
     return found
+
+
+def _plain(option: Any) -> Any:
+    """As it stood in the file."""
+    if isinstance(option, tuple):
+        return [_plain(one) for one in option]
+    if isinstance(option, Parameters):
+        return option.model_dump(by_alias=True, exclude_unset=True)
+    return option.get_secret_value() if isinstance(option, SecretStr) else option
+
+
+#: What vectors ask of a configuration alone.
+_CONFIGURED = ("assets", "parsed")
+
+
+def configured(module: ModuleType, run: Callable[[Case], Outcome]) -> Callable[[Case], Outcome]:
+    """Answers that itself, and leaves all else to `run`."""
+
+    def answered(case: Case) -> Outcome:
+        asked = case.expected.keys() if isinstance(case.expected, dict) else ()
+        if case.input or not asked or not asked <= set(_CONFIGURED):
+            return run(case)
+        listed = case.assets(module) if "assets" in asked else {}
+        return {**listed, "parsed": parsed(case.config_of(module))}
+
+    return answered
 
 
 def outcome(before: Draft, patch: Patch | None) -> Outcome:
@@ -184,8 +212,7 @@ def _fingerprint(case: Case) -> Outcome:
 
 
 def _ip_lookups(case: Case) -> Outcome:
-    if "assets" in case.expected:
-        return case.assets(ip_lookups)
+    case.config_of(ip_lookups)
     databases = folder("EVNT_TEST_MMDB", "../shared/data/mmdb").resolve()
     case.config = {
         name: {"uri": str(databases), "database": chosen["database"]} for name, chosen in case.config.items()
@@ -194,7 +221,7 @@ def _ip_lookups(case: Case) -> Outcome:
 
 
 def _iab(case: Case) -> Outcome:
-    if "assets" in case.expected or "files" not in case.config:
+    if "files" not in case.config:
         return case.assets(iab)
     files = case.config["files"]
     names = {"ipFile": "ip", "excludeUseragentFile": "exclude", "includeUseragentFile": "include"}
@@ -219,8 +246,6 @@ def _ua_parser(case: Case) -> Outcome:
 
 
 def _referer(case: Case) -> Outcome:
-    if "assets" in case.expected:
-        return case.assets(referer_parser)
     entries = case.config.pop("referers", None)
     if entries is not None:
         case.write("referers.json", json.dumps(entries))
@@ -234,10 +259,8 @@ def _referer(case: Case) -> Outcome:
 
 
 def _yauaa(case: Case) -> Outcome:
-    if not case.input:
-        return {"parsed": parsed(case.config_of(yauaa))}
     if "parameters" in case.input:
-        text = case.input["parameters"]["ua"]
+        text = case.input["parameters"].get("ua") or case.input.get("header_useragent")
         before = draft({"useragent": text})
         made = run(case, yauaa, before)
         return {**made, **made["contexts"][0]["data"]}
@@ -264,11 +287,13 @@ def _weather(case: Case) -> Outcome:
         return {"dt": weather.nearest(given["stamps"], given["event_epoch"])["dt"]}
     if "lat" in given:
         return _weather_request(case)
-    if not given:
-        return {"parsed": parsed(case.config_of(weather))}
-    status = given.get("http_status")
-    answer = Answer(error=f"Request failed with status {status}") if status else Answer(given.get("response"))
+    status = given.get("http_status", 200)
+    answer = Answer(given.get("response")) if _is_fine(status) else Answer(error=f"Request failed with status {status}")
     return run(case, weather, case.draft(), answer)
+
+
+def _is_fine(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _weather_request(case: Case) -> Outcome:
@@ -396,7 +421,7 @@ def _api_whole(case: Case) -> Outcome:
 def _api_answer(given: Mapping[str, Any], query: Query, state: api_request.State) -> Answer:
     if "http_error" in given:
         return Answer(error=given["http_error"])
-    if given.get("http_status", 200) != 200:
+    if not _is_fine(given.get("http_status", 200)):
         return Answer(error=f"Request failed with status {given['http_status']}")
     if "response" in given:
         return Answer(given["response"])
@@ -481,7 +506,7 @@ def _sql(case: Case) -> Outcome:
             return make()
     if "schemaCriterion" in case.config:
         matches = family(criterion(case.config["schemaCriterion"])).has
-        return {"data": next(one["data"] for one in given["contexts"] if matches(one["schema"]))}
+        return {"data": next((one["data"] for one in given["contexts"] if matches(one["schema"])), None)}
     if "query" in case.config and "contexts" in case.expected and "rows" not in given:
         table = case.config.get("database", {})
         case.config = {**_SQL, **case.config, "database": _SQL["database"]}
@@ -557,13 +582,18 @@ def _kind_and_value(value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("<DATE "):
-        return date.fromisoformat(value[6:-1])
-    if isinstance(value, str) and value.startswith("<json "):
-        return value[7:-2].encode()
-    if isinstance(value, str) and value.startswith("<numeric "):
-        return Decimal(value[9:-1])
-    return value
+    """What a driver gives for a value of which a vector tells the database's type."""
+    told = re.fullmatch(r"<(\w+) '?(.*?)'?>", value) if isinstance(value, str) else None
+    makes = _DRIVERS.get(told[1].lower()) if told else None
+    return makes(told[2]) if makes and told else value
+
+
+_DRIVERS: dict[str, Callable[[str], Any]] = {
+    "date": date.fromisoformat,
+    **dict.fromkeys(("json", "jsonb", "text", "varchar"), str.encode),
+    **dict.fromkeys(("numeric", "decimal"), Decimal),
+    "uuid": UUID,
+}
 
 
 def _cross_domain(case: Case) -> Outcome:
@@ -593,10 +623,8 @@ def _asn(case: Case) -> Outcome:
 
 
 def _bot_detection(case: Case) -> Outcome:
-    if not case.input:
-        if "schema" in case.config:
-            return _registry(case)
-        return {"parsed": parsed(case.config_of(bot_detection))}
+    if "schema" in case.config:
+        return _registry(case)
     made = run(case, bot_detection, case.draft())
     assert len(made["contexts"]) == 1
     return {"context": made["contexts"][0]}
@@ -611,7 +639,7 @@ def _event_spec(case: Case) -> Outcome:
 def _registry(case: Case) -> Outcome:
     """One file with what the vector says, and sound where it says nothing."""
     uri = case.config.get("schema", "iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-0")
-    vendor, name = uri.removeprefix("iglu:").split("/")[:2]
+    vendor, name = [*uri.removeprefix("iglu:").split("/"), ""][:2]
     data = {"vendor": vendor, "name": name, "enabled": case.config.get("enabled", True)}
     parameters = case.config.get("parameters", {})
     data["parameters"] = parameters if isinstance(parameters, dict) else {"anonOctets": 1}
@@ -629,18 +657,13 @@ def _pipeline(case: Case) -> Outcome:
         failure = attributes.collector_version(draft(case.input))
         assert failure is not None
         raise Failed([failure.message], (failure,))
-    names = [step.name for step in ORDER if step.name in case.config["enabled"]]
-    return {"derived_contexts_order": names[::-1]}
+    enabled = case.config["enabled"]
+    names = [name for step in ORDER for name in (step.name, *(one.name for one in step.criteria)) if name in enabled]
+    return {"derived_contexts_order": [*dict.fromkeys(names)][::-1]}
 
 
 def _simple(module: ModuleType) -> Callable[[Case], Outcome]:
     return lambda case: run(case, module, case.draft())
-
-
-def _user_agent_utils(case: Case) -> Outcome:
-    if not case.input:
-        return {"parsed": parsed(case.config_of(user_agent_utils))}
-    return run(case, user_agent_utils, case.draft())
 
 
 #: First word of a vector's `enrichment` → how to run it.
@@ -668,7 +691,28 @@ RUNNERS: dict[str, Callable[[Case], Outcome]] = {
     "registry": _registry,
     "sql_query": _sql,
     "ua_parser": _ua_parser,
-    "user_agent_utils": _user_agent_utils,
+    "user_agent_utils": _simple(user_agent_utils),
     "weather": _weather,
     "yauaa": _yauaa,
+}
+RUNNERS |= {
+    name: configured(module, RUNNERS[name])
+    for name, module in {
+        "anon_ip": anon_ip,
+        "api_request": api_request,
+        "bot_detection": bot_detection,
+        "campaign_attribution": campaign_attribution,
+        "cookie_extractor": cookie_extractor,
+        "currency_conversion": currency_conversion,
+        "event_fingerprint": event_fingerprint,
+        "http_header_extractor": http_header_extractor,
+        "iab_spiders_and_robots": iab,
+        "ip_lookups": ip_lookups,
+        "pii": pii,
+        "referer_parser": referer_parser,
+        "ua_parser": ua_parser,
+        "user_agent_utils": user_agent_utils,
+        "weather": weather,
+        "yauaa": yauaa,
+    }.items()
 }
