@@ -78,6 +78,11 @@ FORMS = {
         violation({"type": "NotJson", "field": "f", "value": "x", "error": "e"}, "unstruct", "data"),
         failure("NotJSON", [{"message": "e", "source": "unstruct"}], None, {"unstruct": "data"}),
     ),
+    "a violation without its kind": (
+        "failure_entity",
+        violation({"json": {}, "error": "INVALID_SCHEMAVER"}, "contexts", {}),
+        failure("NotIglu", [{"message": "Invalid schema version", "source": "contexts"}], None, {}),
+    ),
     "a schema that is not there, as bad rows have it": (
         "failure_entity",
         violation({"schemaKey": URI, "error": {"error": "ResolutionError", "lookupHistory": [SEEN]}}, "s", {}),
@@ -181,6 +186,11 @@ FORMS = {
         {"collector": {"collector": "ssc", "path": "/i", "querystring": "e=pv"}},
         {"event": "page_view", "user_ipaddress": None, "good": 1},
     ),
+    "how many come of it": (
+        "enrich",
+        {"collector": COLLECTOR, "params": {"e": "pv", "tid": "x"}},
+        {"badrow": "schema_violations", "outputs": 1},
+    ),
     "a parameter without a value": (
         "enrich",
         {"collector": COLLECTOR, "params": {"e": "pv", "aid": None}},
@@ -219,6 +229,38 @@ ERRORS = {
         "e2e",
         {"collector": {**COLLECTOR, "path": "/a/b/c"}},
         {"badrow": "collector_payload_format_violation", "count": 1},
+    ),
+    "an adapter that is not there": (
+        "adapter",
+        {"vendor": "com.acme", "version": "v1", "querystring": [["a", "b"]], "contentType": None, "body": None},
+        {
+            "family": "AdapterFailures",
+            "messages": [
+                {
+                    "field": "vendor/version",
+                    "value": "com.acme/v1",
+                    "expectation": "vendor/version combination is not supported",
+                }
+            ],
+        },
+    ),
+    "an event that is too large": (
+        "e2e",
+        {
+            "collector": {**COLLECTOR, "path": "/i", "querystring": "e=pv&page=" + "x" * 9_000},
+            "config": {"maxRecordSize": 8_000, "acceptInvalid": True},
+        },
+        {
+            "badrow": "size_violation",
+            "good": 0,
+            "maximumAllowedSizeBytes": 8_000,
+            "expectation": "Enriched event exceeds the maximum allowed size of 8000 bytes",
+        },
+    ),
+    "a failed event, told as an error": (
+        "enrich",
+        {"collector": COLLECTOR, "params": {"e": "pv", "tid": "x"}},
+        {"badrow": "schema_violations", "failed_event": {"txn_id": None, "failure_entities": 1}},
     ),
     "a failing end of several reasons": (
         "e2e",

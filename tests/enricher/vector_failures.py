@@ -61,9 +61,9 @@ def _violation(violation: Mapping[str, Any], source: str, data: Any) -> Violatio
             return Invalid(source, uri, tuple(made), data)
         case {"schemaKey": uri, "schemaIssues": issues} | {"schemaKey": uri, "issues": issues}:
             return Invalid(source, uri, InvalidSchema(tuple(SchemaIssue(**one) for one in issues)), data)
-        case {"type": "NotIglu", "error": code}:
+        case {"error": str(code)} if code.startswith("INVALID_"):
             return NotIglu(source, data, code)
-        case {"type": "NotJson" | "NotJSON", "error": error}:
+        case {"error": str(error)} if violation.get("type", "NotJson") in ("NotJson", "NotJSON"):
             return NotJson(source, data if isinstance(data, str) else violation["value"], error)
     raise AssertionError(f"nothing makes {violation}")
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from enricher import base64url
-from enricher.adapters import ADAPTERS
 from enricher.enrichments import cross_navigation, pii
 from enricher.enrichments.contract import Draft, Enrichment, Patch, Resources
 from enricher.iglu.contract import NotResolved
@@ -120,7 +119,6 @@ def adapter(row: Vector) -> None:
     """Parameters are seen through an enrichment, which is handed them."""
     given = row["input"]
     key = given["vendor"], given["version"]
-    assert key in ADAPTERS
     query = "&".join(query_string({name: value}) for name, value in given["querystring"])
     fields = {"querystring": query or None, "body": given["body"], "content_type": given["contentType"]}
     seen: list[Any] = []
