@@ -41,7 +41,9 @@ class Configuration(NamedTuple):
         return {**(self.data.get("parameters") or {}), **beside}
 
     def where(self, key: str) -> str:
-        """The key's place in the file."""
+        """The key's place in the file; "" is all parameters together."""
+        if not key:
+            return "data.parameters"
         return f"data.{key}" if key.partition(".")[0] in self.data else f"data.parameters.{key}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from enricher.enrichments.contract import Asset, EnrichmentRefused, Resources
 from enricher.enrichments.parts.parameters import Parameters
@@ -26,11 +26,19 @@ class Located(Parameters):
 
     uri: str = ""
     """Where the file lies: a folder, relative to the configuration's, or a web address for `fetch`."""
+    database: str | None = None
+    """Name of the file."""
 
     @field_validator("uri")
     @classmethod
     def _uri(cls, uri: str) -> str:
         return checked_uri(uri)
+
+    @model_validator(mode="after")
+    def _named(self) -> "Located":
+        if self.uri and not self.database:
+            raise ValueError("expected database beside uri: the name of the file")
+        return self
 
 
 class DataFile(Located):

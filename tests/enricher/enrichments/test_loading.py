@@ -223,6 +223,14 @@ def test_whatever_a_file_does_is_refused_and_reloading_goes_on(
             pii(pojo={"field": "user_id"}, json=EMAIL),
             "data.parameters.pii.0: PII Configuration: pii field includes both 'pojo' and 'json', expected one of them",
         ),
+        (
+            configuration("ua_parser_config", {"uri": "s3://bucket/rules.yml"}, version="1-0-1"),
+            "data.parameters: expected database beside uri: the name of the file",
+        ),
+        (
+            configuration("referer_parser", {"uri": "s3://bucket", "internalDomains": []}, version="2-0-0"),
+            "data.parameters: expected database beside uri: the name of the file",
+        ),
         ({"schema": "iglu:nonsense", "data": {}}, "schema: INVALID_IGLUURI"),
         ({"data": {}}, "expected a self-describing configuration"),
         (["a"], "expected a self-describing configuration"),
