@@ -113,14 +113,13 @@ class Case:
 
 
 def parsed(config: Parameters) -> Outcome:
-    """Every option at whatever depth, under Snowplow's name for it."""
+    """Every option at whatever depth, under Snowplow's name for it; groups of options beside what is in them."""
     found: Outcome = {}
     for name, field in type(config).model_fields.items():
         option = getattr(config, name)
         if isinstance(option, Parameters):
             found |= parsed(option)
-        else:
-            found[field.alias or name] = _plain(option)
+        found[field.alias or name] = _plain(option)
     return found
 
 
@@ -129,7 +128,8 @@ def _plain(option: Any) -> Any:
     if isinstance(option, tuple):
         return [_plain(one) for one in option]
     if isinstance(option, Parameters):
-        return option.model_dump(by_alias=True, exclude_unset=True)
+        fields = type(option).model_fields
+        return {fields[name].alias or name: _plain(getattr(option, name)) for name in option.model_fields_set}
     return option.get_secret_value() if isinstance(option, SecretStr) else option
 
 

@@ -43,6 +43,7 @@ def test_how_to_compare(expected: Any, match: str, fits: bool) -> None:
         ("ip_lookups", {"geo": _CITY}, {}, {"assets": [["s3://bucket/GeoIP2-City.mmdb", "./ip_geo"]]}),
         ("currency_conversion", _OER, {}, {"parsed": _OER}),
         ("cookie_extractor", {"cookies": ["sp"]}, {}, {"parsed": {"cookies": ["sp"]}}),
+        ("ip_lookups", {"geo": _CITY}, {}, {"parsed": {"geo": _CITY, "isp": None}}),
         ("pipeline", _ORDERED, {}, {"derived_contexts_order": _ORDERED["enabled"]}),
         ("sql_query", {}, {"column_value": "<jsonb '[1]'>"}, {"json": [1]}),
         ("sql_query", {}, {"column_value": "<decimal 1.5>"}, {"json": 1.5}),
