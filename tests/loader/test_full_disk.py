@@ -21,6 +21,7 @@ import pytest
 from shared.identity import now_ms
 from shared.settings import SharedSettings
 from tests.clickhouse import PASSWORD, Server, start
+from tests.disk import SMALL, namespace
 from tests.loader.lines import chunk
 from tests.loader.test_worker import PATIENCE_S, Table, publish
 from tests.ports import free_port
@@ -34,17 +35,6 @@ MIN_FREE_MB = 8
 
 #: Chunks that come while the disk is full, and their rows.
 CHUNKS, ROWS = 12, 500
-
-#: Mounts a file system of $2 MB on $1, and becomes the server.
-_SMALL = 'mount -t tmpfs -o size="$2"m tmpfs "$1" && shift 2 && exec "$@"'
-
-
-def namespace() -> list[str] | None:
-    """A command after which file systems may be mounted, and are seen by nobody else; None where that is forbidden."""
-    own: list[list[str]] = [["unshare", "--mount"], ["unshare", "--mount", "--user", "--map-root-user"]]
-    trial = ["sh", "-c", "mount -t tmpfs tmpfs /mnt"]
-    allowed = (one for one in own if not subprocess.run([*one, *trial], capture_output=True, check=False).returncode)
-    return next(allowed, None) if shutil.which("unshare") else None
 
 
 class SmallDisk:
@@ -76,7 +66,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     folder = tmp_path / "clickhouse"
     folder.mkdir()
     extra = {"EVNT_CLICKHOUSE__EMBEDDED__MIN_FREE_MB": str(MIN_FREE_MB)}
-    found = start(folder, extra=extra, before=[*separate, "sh", "-c", _SMALL, "sh", str(folder), str(SIZE_MB)])
+    found = start(folder, extra=extra, before=[*separate, "sh", "-c", SMALL, "sh", str(folder), str(SIZE_MB)])
     yield found
     found.stop()
 
