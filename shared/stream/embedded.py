@@ -37,7 +37,7 @@ async def embedded_publisher(folder: Path, limits: StreamLimits) -> AsyncIterato
     """Publish to the stream in this folder, made when absent."""
     file = await asyncio.to_thread(_ensure, folder)
     thread = CommitThread(lambda: store.connect(file, "FULL"), "stream-publisher", limits.publish_timeout_ms / 1000)
-    publisher = EmbeddedPublisher(thread, limits, now_ms, Upkeep(file, limits, now_ms))
+    publisher = EmbeddedPublisher(thread, file, limits, now_ms, Upkeep(file, limits, now_ms))
     try:
         yield publisher
     finally:

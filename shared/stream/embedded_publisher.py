@@ -3,11 +3,13 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from shared.identity import Clock
 from shared.settings import StreamLimits
 from shared.stream import embedded_store as store
 from shared.stream.contract import Message, MessageRefused, StreamName, StreamUnavailable
+from shared.stream.embedded_room import check_room
 from shared.stream.embedded_thread import CommitThread
 from shared.stream.embedded_upkeep import Upkeep
 from shared.stream.topology import QUEUE_OF, log_of
@@ -19,8 +21,9 @@ PAUSE_S = 1.0
 class EmbeddedPublisher:
     """Appends to the file. Concurrent calls share commits."""
 
-    def __init__(self, thread: CommitThread, limits: StreamLimits, clock: Clock, upkeep: Upkeep) -> None:
+    def __init__(self, thread: CommitThread, file: Path, limits: StreamLimits, clock: Clock, upkeep: Upkeep) -> None:
         self._thread = thread
+        self._file = file
         self._limits = limits
         self._clock = clock
         self._upkeep = upkeep
@@ -66,8 +69,10 @@ class EmbeddedPublisher:
 
     def _put(self, stream: StreamName, rows: list[store.Row]) -> Callable[[sqlite3.Connection], bool]:
         queue, log = QUEUE_OF[stream], log_of(stream, self._limits)
+        size = sum(len(row[5]) + store.OVERHEAD for row in rows) * (2 if log else 1)
 
         def put(connection: sqlite3.Connection) -> bool:
+            check_room(self._file, stream, size)
             taken = store.put(connection, queue, rows, self._limits.queue_max_bytes)
             if taken and log:
                 store.record(connection, log, rows, self._clock())

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +23,9 @@ from shared.stream.embedded_publisher import EmbeddedPublisher
 from shared.stream.embedded_subscriber import EmbeddedSubscriber
 from shared.stream.embedded_thread import CommitThread
 from shared.stream.embedded_upkeep import TRIM_S, Upkeep
+from tests.disk import SMALL, namespace
 from tests.shared.messages import eventually, ids, some, take
+from tests.vectors import ROOT
 
 LIMITS = StreamLimits()
 
@@ -39,7 +43,7 @@ async def publisher_over(
 ) -> AsyncIterator[EmbeddedPublisher]:
     """A publisher whose connection is the test's."""
     thread = CommitThread(connect, "publisher of a test", 1.0)
-    publisher = EmbeddedPublisher(thread, limits, clock, Upkeep(file, limits, clock, trim_s))
+    publisher = EmbeddedPublisher(thread, file, limits, clock, Upkeep(file, limits, clock, trim_s))
     try:
         yield publisher
     finally:
@@ -80,6 +84,47 @@ async def test_a_full_disk_is_an_outage_and_not_a_loss(tmp_path: Path, file: Pat
             await subscriber.ack(got)
         await publisher.publish("raw", some(1))  # room again
         assert await _becomes_ready(publisher)
+
+
+#: Publishes until the disk is full, then consumes all of it; says how much of each.
+_FILL = """
+import asyncio, sys
+from pathlib import Path
+from shared.settings import StreamLimits
+from shared.stream.contract import StreamUnavailable
+from shared.stream.embedded import embedded_publisher, embedded_subscriber
+from tests.shared.messages import some
+
+async def main(folder):
+    async with (
+        embedded_publisher(folder, StreamLimits()) as publisher,
+        embedded_subscriber(folder, StreamLimits(), "raw", 1000) as subscriber,
+    ):
+        published = consumed = 0
+        try:
+            while True:
+                await publisher.publish("raw", some(1, published, size=200_000))
+                published += 1
+        except StreamUnavailable as error:
+            print(error)
+        while got := await subscriber.receive(50, 2):
+            await subscriber.ack(got)
+            consumed += len(got)
+        print(published > 50, consumed == published)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_what_filled_a_disk_is_consumed_all_the_same(tmp_path: Path) -> None:
+    """Taking something off a queue is written too."""
+    separate = namespace()
+    if separate is None:
+        pytest.skip("needs the right to mount a file system, as root or in a user namespace")
+    small = [*separate, "sh", "-c", SMALL, "sh", str(tmp_path), "100", sys.executable, "-c", _FILL, str(tmp_path)]
+    done = subprocess.run(small, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines()[1:] == ["True True"], done.stdout + done.stderr
+    assert done.stdout.startswith(f"the disk of {tmp_path} has no room: ")
 
 
 async def _becomes_ready(publisher: EmbeddedPublisher) -> bool:
@@ -192,7 +237,7 @@ async def test_while_what_was_given_up_is_still_to_be_written_it_takes_nothing_m
     """Else a disk that hangs would fill the memory with what nobody waits for any more."""
     may_go_on = threading.Event()
     thread = CommitThread(lambda: store.connect(file, "FULL"), "hangs", 1.0)
-    publisher = EmbeddedPublisher(thread, LIMITS, now_ms, Upkeep(file, LIMITS, now_ms))
+    publisher = EmbeddedPublisher(thread, file, LIMITS, now_ms, Upkeep(file, LIMITS, now_ms))
     hanging = thread.write(lambda _connection: may_go_on.wait(20))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
