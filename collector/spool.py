@@ -32,6 +32,9 @@ _LOOK_S = 1.0
 #: More often than any message is ever lent.
 _EVER = 2**31 - 1
 
+#: Why messages are spooled of which nobody knows whether the stream has them.
+_LATE = "the stream did not confirm in time"
+
 #: Which stream a message of the spool was meant for, by its type.
 _STREAMS: dict[str, StreamName] = {"collector-payload": "raw", "bad-row": "bad"}
 
@@ -71,6 +74,8 @@ class Spool:
         self._metrics = metrics
         self._told_of = told_of
         self._held: list[Delivery] = []
+        #: Whether the stream has to take something of what is kept before it is trusted with more.
+        self.doubts = False
         self._filled = asyncio.Event()
         self._filled.set()  # an earlier process may have left something
 
@@ -107,6 +112,7 @@ class Spool:
     async def _send(self, target: Publisher, held: list[Delivery]) -> None:
         while not await self._sent(target, held):
             await self._pause()
+        self.doubts = False
         await self._subscriber.ack(held)
         self._metrics.drained += len(held)
 
@@ -182,7 +188,9 @@ class SpoolingPublisher:
                 self._say(None)
             ended(posted)
 
-        return self._poster is not None and self._poster.post(stream, messages, self._timeout_s, told)
+        if self._poster is None or self._doubted:
+            return False
+        return self._poster.post(stream, messages, self._timeout_s, told)
 
     async def publish(self, stream: StreamName, messages: Sequence[Message], posted: Posted | None = None) -> None:
         """Return once the messages are durable somewhere. Raises StreamUnavailable or MessageRefused.
@@ -196,11 +204,20 @@ class SpoolingPublisher:
         if self._spool is None:
             raise StreamUnavailable(reason)
         await self._spool.put(messages)
+        if reason == _LATE:
+            self._spool.doubts = True
+
+    @property
+    def _doubted(self) -> bool:
+        """Whether the spool is to be preferred: on a silent line every request would wait for a confirm in vain."""
+        return self._spool is not None and self._spool.doubts and self._spool.trouble is None
 
     async def _trouble(self, stream: StreamName, messages: Sequence[Message], posted: Posted | None) -> str | None:
         """Why the stream has not taken them; None when it has."""
         if posted is not None and posted.late:
-            return "the stream did not confirm in time"
+            return _LATE
+        if posted is None and self._doubted:
+            return "the stream has still to confirm what the spool sends"
         if posted is None and not self._stream.ready:
             return "the stream takes nothing"
         try:
@@ -210,7 +227,7 @@ class SpoolingPublisher:
                 else:
                     await self._stream.publish(stream, messages)
         except (StreamUnavailable, TimeoutError) as error:
-            return str(error) or "the stream did not confirm in time"
+            return str(error) or _LATE
         return None
 
     def _say(self, reason: str | None) -> None:

@@ -18,7 +18,7 @@ from shared.badrow import Processor
 from shared.settings import StreamLimits
 from shared.stream import open_embedded_publisher, open_embedded_subscriber
 from shared.stream.contract import Delivery, Message, Posted, Publisher, StreamName, StreamUnavailable, Subscriber
-from tests.collector.stream import MemoryPublisher, MemorySubscriber, Posting
+from tests.collector.stream import Answered, Begun, MemoryPublisher, MemorySubscriber, Posting
 
 HOUR_MS = 3_600_000
 
@@ -108,6 +108,39 @@ async def test_a_stream_that_fails_or_hangs_is_spooled_too(tmp_path: Path) -> No
         stream.may_finish.set()
         async with draining(spool, stream):
             await until(lambda: len(stream.published) == 2)
+
+
+@pytest.mark.parametrize("posts", [False, True])
+async def test_while_the_stream_is_silent_only_the_first_waits_for_it(tmp_path: Path, posts: bool) -> None:
+    """On a line that was cut without a word every request would wait for a confirm, longer than a browser does."""
+    stream = Posting() if posts else Begun()
+    async with on_disk(tmp_path, Clock()) as spool:
+        durable = SpoolingPublisher(stream, spool, 0.05, lambda _reason: None)
+        if posts:
+            await durable.publish("raw", [message("first")], Answered((False,), late=True))
+        else:
+            await durable.publish("raw", [message("first")])
+        begun = len(stream.begun)
+        assert not durable.post("raw", [message("second")], lambda _: None)
+        await durable.publish("raw", [message("second")])
+        assert len(stream.begun) == begun
+        stream.may_finish.set()
+        async with draining(spool, stream):
+            await until(lambda: len(stream.published) == 2)
+        await durable.publish("raw", [message("third")])
+        assert [one.message_id for one in stream.messages("raw")] == ["first", "second", "third"]
+
+
+async def test_a_silent_stream_is_tried_where_the_spool_takes_no_more(tmp_path: Path) -> None:
+    stream = Begun()
+    async with on_disk(tmp_path, Clock(), StreamLimits(queue_max_bytes=1_000, log_max_bytes=0)) as spool:
+        durable = SpoolingPublisher(stream, spool, 0.05, lambda _reason: None)
+        await durable.publish("raw", [message("first")])
+        with pytest.raises(StreamUnavailable, match="full"):
+            await durable.publish("raw", [message("x" * 2_000)])
+        stream.may_finish.set()
+        await durable.publish("raw", [message("taken")])
+        assert [one.message_id for one in stream.messages("raw")] == ["taken"]
 
 
 async def test_the_next_process_sends_what_the_last_one_left(tmp_path: Path) -> None:
@@ -252,11 +285,12 @@ async def test_what_was_posted_and_the_stream_does_not_take_is_spooled(tmp_path:
             (["the stream did not confirm in time"], 0) if late else (["away"], 1)
         )
         stream.away = False
+        async with draining(spool, stream):
+            await until(lambda: len(stream.published) == 1)
         assert durable.post("raw", [message("taken")], ended.append)
         stream.confirm()
         assert notices[1:] == [None]
-        async with draining(spool, stream):
-            await until(lambda: len(stream.published) == 2)
+        assert len(stream.published) == 2
 
 
 def test_a_stream_that_has_no_such_way_is_only_published_to() -> None:
