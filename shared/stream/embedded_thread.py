@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+import ujson
+
 from shared.process import Misconfigured
 from shared.stream.contract import StreamUnavailable
 
@@ -149,13 +151,20 @@ def _resolve(group: Sequence[_Step], error: BaseException | None) -> None:
 
 
 def _named(failure: BaseException, connection: sqlite3.Connection) -> BaseException:
-    code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
+    code = _code(failure)
     if code in _PASSING:
         return StreamUnavailable(f"embedded stream: {failure}")
     if code in _DAMAGED:
         file = connection.execute("PRAGMA database_list").fetchone()[2]
         return Misconfigured(f"{file}: {failure}; move it away to go on without what it holds")
     return failure
+
+
+def _code(failure: BaseException) -> int:
+    """Of SQLite, 0 for none. A column with a text that is none has been damaged, which only Python sees."""
+    unreadable = isinstance(failure, sqlite3.OperationalError | ujson.JSONDecodeError)
+    code: int = getattr(failure, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT if unreadable else 0)
+    return code & 0xFF
 
 
 def _each(connection: sqlite3.Connection, group: Sequence[_Step]) -> None:
@@ -175,7 +184,7 @@ def patiently(ask: Callable[[], object], lock_wait_s: float) -> None:
         try:
             ask()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.0005)
         else:

@@ -57,7 +57,7 @@ class Upkeep:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            with suppress(sqlite3.OperationalError):  # the file can't be opened just now
+            with suppress(sqlite3.DatabaseError):  # the file can't be opened just now, or is damaged
                 self._work()
             self._closing.wait(ROUND_S)
 
@@ -66,7 +66,7 @@ class Upkeep:
             connection.execute("PRAGMA busy_timeout=5")
             while not self._closing.wait(ROUND_S):
                 for work in (self._checkpoint, self._trim, _give_back_pages):
-                    with suppress(sqlite3.OperationalError):  # busy or full: the next round tries again
+                    with suppress(sqlite3.DatabaseError):  # busy, full, damaged elsewhere: the next round tries again
                         work(connection)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:

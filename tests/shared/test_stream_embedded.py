@@ -215,6 +215,18 @@ async def test_a_file_that_is_damaged_further_on_is_named(tmp_path: Path) -> Non
             await publisher.publish("raw", some(1))
 
 
+@pytest.mark.parametrize("damage", ["message_id = CAST(X'ff' AS TEXT)", "headers = '{'"])
+async def test_a_text_that_is_damaged_is_named_too(file: Path, tmp_path: Path, damage: str) -> None:
+    async with embedded_publisher(tmp_path, LIMITS) as publisher:
+        await publisher.publish("raw", some(1))
+    connection = store.connect(file, "FULL")
+    connection.execute(f"UPDATE message SET {damage}")
+    connection.close()
+    with pytest.raises(Misconfigured, match=r"stream\.sqlite: .*; move it away"):
+        async with embedded_subscriber(tmp_path, LIMITS, "raw", 100) as subscriber:
+            await subscriber.receive(100, 1)
+
+
 async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Misconfigured):

@@ -85,3 +85,18 @@ async def test_a_file_that_can_not_be_opened_at_first_is_kept_small_later(tmp_pa
     await eventually(lambda: _below(file.with_name("stream.sqlite-wal"), 1))
     upkeep.close()
     connection.close()
+
+
+async def test_a_file_that_was_damaged_and_put_in_order_is_kept_small_again(file: Path) -> None:
+    intact = await asyncio.to_thread(file.read_bytes)
+    await asyncio.to_thread(file.write_bytes, b"no database " * 10_000)
+    upkeep = Upkeep(file, LIMITS, now_ms)
+    await asyncio.sleep(2 * ROUND_S)
+    await asyncio.to_thread(file.write_bytes, intact)
+    connection = store.connect(file, "FULL")
+    begin(connection, 5)
+    with connection:
+        store.put(connection, "raw", store.rows(some(1, size=100_000)), 10**9)
+    await eventually(lambda: _below(file.with_name("stream.sqlite-wal"), 1))
+    upkeep.close()
+    connection.close()
