@@ -66,7 +66,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, worker: int = 0) ->
     fate = Fate()
     async with AsyncExitStack() as stack:
         durable = await stack.enter_async_context(_durable(settings, metrics, fate))
-        state = State(lambda: durable.trouble, starting=True)
+        state = State(lambda: durable.trouble, lambda: durable.flows, starting=True)
         commit = group_commit(settings, durable, metrics, fate)
         stack.push_async_callback(commit.close)
         ready = {"stream": lambda: state.unready}

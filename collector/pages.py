@@ -33,7 +33,7 @@ class Pages:
         self._state = state
         self._monotonic = monotonic
         self._root: RootResponseSettings = settings.collector.root_response
-        self._summary: tuple[float, bool] | None = None
+        self._summary: tuple[float, bool, bool] | None = None
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register them; anything but GET stays a 404, as does every other path."""
@@ -72,19 +72,20 @@ class Pages:
             if self._root.body:  # a browser saves what nobody says is a text
                 headers.setdefault("Content-Type", "text/plain; charset=UTF-8")
             return web.Response(status=self._root.status_code, headers=headers, body=self._root.body.encode())
-        healthy = self._healthy()
+        healthy, flows = self._judged()
         mode = self._settings.ingest.mode
         body = {
-            "status": {"rabbitmq" if mode == "rabbitmq" else "stream": healthy},
+            "status": {"rabbitmq" if mode == "rabbitmq" else "stream": flows},
             "healthy": healthy,
             "ingest_mode": mode,
             "table": "events",
         }
         return web.json_response(body, status=200 if healthy else 502)
 
-    def _healthy(self) -> bool:
+    def _judged(self) -> tuple[bool, bool]:
+        """Whether requests should be sent here, and whether the stream takes messages."""
         now = self._monotonic()
         if self._summary is None or now >= self._summary[0]:
             ttl = self._settings.performance.healthcheck_cache_ttl_seconds
-            self._summary = now + ttl, self._state.unready is None
-        return self._summary[1]
+            self._summary = now + ttl, self._state.unready is None, self._state.flows()
+        return self._summary[1:]

@@ -176,6 +176,11 @@ class SpoolingPublisher:
         return self._spool.trouble if self._spool else "the stream takes nothing"
 
     @property
+    def flows(self) -> bool:
+        """Whether the stream itself takes messages."""
+        return self._stream.ready
+
+    @property
     def posts(self) -> bool:
         """Whether `post` may begin anything, ever."""
         return self._poster is not None

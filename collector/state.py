@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class State:
-    """trouble: why nothing can be made durable now; None while it can.
+    """trouble: why nothing can be made durable now; None while it can. flows: whether the stream itself takes messages.
 
     starting: nobody listens yet. terminating: it ends, and load balancers are to notice.
     """
 
     trouble: Callable[[], str | None]
+    flows: Callable[[], bool]
     starting: bool = False
     terminating: bool = False
 

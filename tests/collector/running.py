@@ -54,7 +54,7 @@ async def collector(
     durable = SpoolingPublisher(publisher, None, 5, lambda _reason: None)
     fate = Fate()
     commit = group_commit(settings, durable, metrics, fate)
-    state = State(lambda: durable.trouble)
+    state = State(lambda: durable.trouble, lambda: durable.flows)
     async with (
         http_server(settings, state, commit, metrics, may_connect, clock, new_id, short=short) as server,
         listening(server, settings.collector) as ports,

@@ -5,7 +5,9 @@ import gc
 import json
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from collector.pages import Pages
 from collector.settings import Settings
 from collector.state import State
 from tests.collector.raw_http import exchange, post, read_answer
@@ -273,7 +275,18 @@ async def test_requests_in_flight_are_answered_at_the_end() -> None:
 
 
 def test_no_requests_are_sent_to_a_collector_that_does_not_listen_yet() -> None:
-    state = State(lambda: None, starting=True)
+    state = State(lambda: None, lambda: True, starting=True)
     assert state.unready == "starting"
     state.starting = False
     assert state.unready is None
+
+
+@pytest.mark.parametrize(("flows", "trouble"), [(True, None), (False, None), (False, "the spool is full")])
+async def test_the_summary_tells_the_broker_from_the_collector_that_spools(flows: bool, trouble: str | None) -> None:
+    settings = Settings.model_validate({"ingest": {"mode": "rabbitmq"}})
+    pages = Pages(settings, State(lambda: trouble, lambda: flows), lambda: 0.0)
+    answer = await pages.root(make_mocked_request("GET", "/"))
+    assert isinstance(answer.body, bytes)
+    summary = json.loads(answer.body)
+    assert (answer.status, summary["healthy"]) == ((502, False) if trouble else (200, True))
+    assert summary["status"] == {"rabbitmq": flows}
