@@ -150,7 +150,8 @@ async def _spool(settings: Settings, metrics: Metrics, target: Publisher, fate: 
         open_embedded_subscriber(folder, limits, "raw", 100) as subscriber,
     ):
         told_of = partial(refused_message, processor=_PROCESSOR)
-        spool = Spool(publisher, subscriber, bounds.max_age_hours * 3_600_000, now_ms, metrics, told_of)
+        max_age_ms = bounds.max_age_hours * 3_600_000
+        spool = Spool(publisher, subscriber, max_age_ms, now_ms, metrics, told_of, _notice_of_spool)
         draining = asyncio.create_task(spool.drain(target))
         draining.add_done_callback(fate.watch)
         try:
@@ -158,6 +159,14 @@ async def _spool(settings: Settings, metrics: Metrics, target: Publisher, fate: 
         finally:
             draining.cancel()
             await asyncio.wait([draining])
+
+
+def _notice_of_spool(reason: str | None) -> None:
+    log = logger("collector")
+    if reason is None:
+        log.warning("spool.back")
+    else:
+        log.warning("spool.away", reason=reason)
 
 
 @asynccontextmanager

@@ -65,14 +65,18 @@ class Spool:
         clock: Clock,
         metrics: Metrics,
         told_of: Callable[[Message, str], Message],
+        notice: Callable[[str | None], None],
     ) -> None:
-        """told_of: the bad row of a message that the stream will never take, and why."""
+        """told_of: the bad row of a message that the stream will never take, and why. notice: called with the reason
+        when the spool begins to take nothing, and with None when it takes something again."""
         self._publisher = publisher
         self._subscriber = subscriber
         self._max_age_ms = max_age_ms
         self._clock = clock
         self._metrics = metrics
         self._told_of = told_of
+        self._notice = notice
+        self._refuses = False
         self._held: list[Delivery] = []
         #: Whether the stream has to take something of what is kept before it is trusted with more.
         self.doubts = False
@@ -88,12 +92,25 @@ class Spool:
 
     async def put(self, messages: Sequence[Message]) -> None:
         """Return once they are on disk. Raises StreamUnavailable when the spool is full or its oldest is too old."""
+        try:
+            await self._put(messages)
+        except StreamUnavailable as error:
+            self._say(str(error))
+            raise
+        self._say(None)
+
+    async def _put(self, messages: Sequence[Message]) -> None:
         trouble = self.trouble
         if trouble is not None:
             raise StreamUnavailable(trouble)
         await self._publisher.publish("raw", messages)
         self._metrics.spooled += len(messages)
         self._filled.set()
+
+    def _say(self, reason: str | None) -> None:
+        if (reason is not None) != self._refuses:
+            self._refuses = reason is not None
+            self._notice(reason)
 
     async def drain(self, target: Publisher) -> None:
         """Send what is kept to the stream it was meant for, whenever that takes messages; ends when cancelled."""
@@ -107,6 +124,8 @@ class Spool:
                 self._metrics.spool_oldest_ms = held[0].message.timestamp_ms
                 await self._send(target, held)
                 self._held = []
+                if len(held) < _BATCH:
+                    self._say(None)  # it is empty, or nearly
             self._metrics.spool_oldest_ms = None
 
     async def _send(self, target: Publisher, held: list[Delivery]) -> None:

@@ -70,10 +70,14 @@ async def on_disk(folder: Path, clock: Clock, held: StreamLimits | None = None) 
 
 
 def spooling(
-    publisher: Publisher, subscriber: Subscriber, clock: Clock | None = None, metrics: Metrics | None = None
+    publisher: Publisher,
+    subscriber: Subscriber,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    notice: Callable[[str | None], None] = lambda _reason: None,
 ) -> Spool:
     told_of = partial(refused_message, processor=Processor("evnt-collector", "1.0.0"))
-    return Spool(publisher, subscriber, HOUR_MS, clock or Clock(), metrics or Metrics(), told_of)
+    return Spool(publisher, subscriber, HOUR_MS, clock or Clock(), metrics or Metrics(), told_of, notice)
 
 
 async def test_a_broker_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
@@ -141,6 +145,22 @@ async def test_a_silent_stream_is_tried_where_the_spool_takes_no_more(tmp_path: 
         stream.may_finish.set()
         await durable.publish("raw", [message("taken")])
         assert [one.message_id for one in stream.messages("raw")] == ["taken"]
+
+
+async def test_a_spool_that_takes_nothing_is_told_of_once() -> None:
+    """Every answer is a 503 then: the log must say why."""
+    kept, notices = MemoryPublisher(), list[str | None]()
+    spool = spooling(kept, MemorySubscriber(kept), notice=notices.append)
+    for away in (False, True, True, False, False):
+        kept.away = away
+        with suppress(StreamUnavailable):
+            await spool.put([message("x")])
+    assert notices == ["away", None]
+    kept.away = True
+    with suppress(StreamUnavailable):
+        await spool.put([message("x")])
+    async with draining(spool, MemoryPublisher()):
+        await until(lambda: notices == ["away", None, "away", None])
 
 
 async def test_the_next_process_sends_what_the_last_one_left(tmp_path: Path) -> None:
