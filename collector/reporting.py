@@ -56,14 +56,17 @@ class Sentry:
         rules = settings.sentry
         if rules.dsn is None:
             raise Misconfigured("sentry.enabled needs sentry.dsn")
-        self._sdk.init(
-            dsn=rules.dsn.get_secret_value(),
-            environment=rules.environment,
-            release=f"evnt@{VERSION}",
-            traces_sample_rate=rules.traces_sample_rate or None,
-            default_integrations=False,
-            send_default_pii=False,
-        )
+        try:
+            self._sdk.init(
+                dsn=rules.dsn.get_secret_value(),
+                environment=rules.environment,
+                release=f"evnt@{VERSION}",
+                traces_sample_rate=rules.traces_sample_rate or None,
+                default_integrations=False,
+                send_default_pii=False,
+            )
+        except self._sdk.utils.BadDsn as error:  # what it says may quote the secret in it
+            raise Misconfigured("sentry.dsn: expected an address such as https://key@host/project") from error
         self._traces = rules.traces_sample_rate > 0
 
     def failed(self, error: BaseException | None) -> None:

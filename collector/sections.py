@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from shared.settings import Section
+from shared.settings import Host, Section
 
 #: What the enricher takes for a network user id.
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -74,6 +74,15 @@ class SecuritySettings(Section):
     cors_allow_credentials: bool = True
     """Whether pages of those origins may send and receive the cookie."""
 
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """With a scheme or a port a host is never met: every request would be answered 400."""
+        for host in value:
+            if not re.fullmatch(r"\*|(\*\.)?[^\s/:*@?#\[\]]+|\[[0-9A-Fa-f:.]+\]", host):
+                raise ValueError(f"expected hosts without scheme and port, or *.example.com, found {host!r}")
+        return value
+
     @field_validator("cors_allowed_origins")
     @classmethod
     def _normalised(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ class SecuritySettings(Section):
 
 
 class ProxySettings(Section):
-    domains: tuple[str, ...] = ()
+    domains: tuple[Host, ...] = ()
     """Hosts that the proxy may fetch from; empty: the proxy is off."""
     paths: tuple[str, ...] = ()
     """Paths that the proxy may fetch from those hosts, whole or from a `/` on (`gtag/js`); empty: any."""

@@ -83,3 +83,11 @@ def test_sentry_without_an_address_is_refused() -> None:
         pytest.skip("sentry_sdk is an optional extra that is not installed")
     with pytest.raises(Misconfigured):
         reporting.reporters(Settings.model_validate({"sentry": {"enabled": True}}))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(find_spec("sentry_sdk") is None, reason="needs the extra sentry")
+def test_an_address_of_sentry_that_is_none_is_named_and_not_quoted() -> None:
+    settings = Settings.model_validate({"sentry": {"enabled": True, "dsn": "ftp://secret@host"}})
+    with pytest.raises(Misconfigured, match=r"^sentry\.dsn: expected (?!.*secret)"):
+        reporting.reporters(settings)

@@ -71,3 +71,22 @@ def test_settings_that_can_not_work_are_refused(section: dict[str, Any]) -> None
 def test_origins_are_normalised() -> None:
     security = Settings.model_validate({"security": {"cors_allowed_origins": [" https://A.example/ ", ""]}}).security
     assert security.cors_allowed_origins == ("https://a.example",)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://shop.example.com", "shop.example.com:8000", "shop.example.com/", "*shop", ""]
+)
+def test_a_host_that_no_request_can_name_is_refused(host: str) -> None:
+    with pytest.raises(ValidationError, match="expected hosts without scheme and port"):
+        Settings.model_validate({"security": {"trusted_hosts": [host]}})
+
+
+def test_hosts_that_requests_can_name_are_taken() -> None:
+    hosts = ("*", "*.example.com", "localhost", "192.0.2.1", "[::1]", "b\u00fccher.example")
+    assert Settings.model_validate({"security": {"trusted_hosts": hosts}}).security.trusted_hosts == hosts
+
+
+@pytest.mark.parametrize("domain", ["https://cdn.example.com", "cdn.example.com:8080", "cdn.example.com/gtag"])
+def test_a_proxied_host_that_is_a_url_is_refused(domain: str) -> None:
+    with pytest.raises(ValidationError, match="expected a host's name or address alone"):
+        Settings.model_validate({"proxy": {"domains": [domain]}})
