@@ -1,16 +1,20 @@
-"""The collector as a process of its own."""
+"""The collector as a process of its own, and what can be seen of it from outside."""
 
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
-from shared.settings import environment
+from shared.payload import CollectorPayload
+from shared.payload_reader import decode
+from shared.settings import StreamLimits, environment
+from shared.stream import open_embedded_subscriber
+from shared.stream.contract import Subscriber
 from tests.ports import free_port
 from tests.vectors import ROOT
 
@@ -68,3 +72,55 @@ def _wait(running: subprocess.Popen[str], port: int) -> None:
         except (URLError, OSError):
             time.sleep(0.05)
     raise AssertionError("the collector did not start")
+
+
+def track(port: int, mark: str) -> int | None:
+    """Post one event; the status, or None when nobody answered."""
+    try:
+        with urlopen(Request(f"http://127.0.0.1:{port}/com.acme/v1?{mark}", data=b"{}"), timeout=20) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+    except (URLError, OSError):
+        return None
+
+
+def get(port: int, path: str) -> int:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+async def marks(subscriber: Subscriber, quiet_s: float = 0.2) -> list[str]:
+    """What is in the queue, each payload by its query string."""
+    found = []
+    while deliveries := await subscriber.receive(500, quiet_s):
+        for delivery in deliveries:
+            payloads = [one for one in decode(delivery.message.body) if isinstance(one, CollectorPayload)]
+            found += [payload.querystring or "" for payload in payloads]
+        await subscriber.ack(deliveries)
+    return found
+
+
+async def embedded_marks(folder: Path) -> list[str]:
+    async with open_embedded_subscriber(folder, StreamLimits(), "raw", 10_000) as subscriber:
+        return await marks(subscriber)
+
+
+async def spooled(folder: Path) -> int:
+    """Messages that wait in the spool and are lent to nobody else."""
+    async with open_embedded_subscriber(folder / "spool", StreamLimits(), "raw", 10) as subscriber:
+        deliveries = await subscriber.receive(10, 0)
+        await subscriber.release(deliveries)
+        return len(deliveries)
+
+
+def until(condition: Callable[[], object], patience_s: float = 30) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The collector as a process: workers, pre-termination, a kill, and RabbitMQ that comes, blocks and goes."""
+"""The collector as a process: workers, pre-termination and a kill."""
 
 import asyncio
 import os
@@ -7,68 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import pytest
 
-from shared.payload import CollectorPayload
-from shared.payload_reader import decode
-from shared.settings import IngestSettings, RabbitmqSettings, SharedSettings, StreamLimits
-from shared.stream import open_embedded_subscriber, open_subscriber
-from shared.stream.contract import Subscriber
-from tests.broker import VHOSTS, Node
-from tests.collector.processes import fails, process
+from tests.collector.processes import embedded_marks, fails, get, process, spooled, track, until
 from tests.ports import free_port
 from tests.vectors import ROOT
-
-
-def track(port: int, mark: str) -> int | None:
-    """Post one event; the status, or None when nobody answered."""
-    try:
-        with urlopen(Request(f"http://127.0.0.1:{port}/com.acme/v1?{mark}", data=b"{}"), timeout=20) as answer:
-            return int(answer.status)
-    except HTTPError as error:
-        with error:
-            return error.code
-    except (URLError, OSError):
-        return None
-
-
-def get(port: int, path: str) -> int:
-    try:
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return int(answer.status)
-    except HTTPError as error:
-        with error:
-            return error.code
-
-
-async def marks(subscriber: Subscriber, quiet_s: float = 0.2) -> list[str]:
-    """What is in the queue, each payload by its query string."""
-    found = []
-    while deliveries := await subscriber.receive(500, quiet_s):
-        for delivery in deliveries:
-            payloads = [one for one in decode(delivery.message.body) if isinstance(one, CollectorPayload)]
-            found += [payload.querystring or "" for payload in payloads]
-        await subscriber.ack(deliveries)
-    return found
-
-
-async def embedded_marks(folder: Path) -> list[str]:
-    async with open_embedded_subscriber(folder, StreamLimits(), "raw", 10_000) as subscriber:
-        return await marks(subscriber)
-
-
-def until(condition: Callable[[], object], patience_s: float = 30) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:
@@ -258,114 +205,3 @@ def test_a_taken_port_and_a_bad_setting_end_it_with_words(tmp_path: Path) -> Non
     code, words = fails({"EVNT_COLLECTOR__COOKIE__FALLBACK_DOMAIN": "a.b,c.d"}, port=port, data_dir=tmp_path)
     assert code == 78
     assert words.startswith("configuration: collector.cookie.fallback_domain: contains invalid character ','")
-
-
-# ---- RabbitMQ ---------------------------------------------------------------------------------------------------
-
-
-def rabbitmq_variables(node: Node) -> dict[str, str]:
-    return {
-        "EVNT_INGEST__MODE": "rabbitmq",
-        "EVNT_INGEST__RABBITMQ__HOST": "127.0.0.1",
-        "EVNT_INGEST__RABBITMQ__PORT": str(node.port),
-        "EVNT_INGEST__RABBITMQ__VIRTUALHOST": VHOSTS[0],
-        "EVNT_INGEST__RABBITMQ__RETRY_DELAY_MS": "300",
-        "EVNT_COLLECTOR__RAW__PUBLISH_TIMEOUT_MS": "1000",
-    }
-
-
-async def broker_marks(node: Node, tmp_path: Path) -> list[str]:
-    ingest = IngestSettings(mode="rabbitmq", rabbitmq=node_settings(node))
-    async with open_subscriber(SharedSettings(data_dir=tmp_path, ingest=ingest), "raw", 1_000) as subscriber:
-        return await marks(subscriber, 2)
-
-
-def arrive(node: Node, tmp_path: Path, wanted: set[str]) -> None:
-    """Until all of these are in the queue of the broker, or have been."""
-    found: set[str] = set()
-    for _ in range(10):
-        found |= set(asyncio.run(broker_marks(node, tmp_path)))
-        if wanted <= found:
-            return
-    assert wanted <= found
-
-
-def node_settings(node: Node) -> RabbitmqSettings:
-    return node.address.settings(VHOSTS[0])
-
-
-@pytest.mark.rabbitmq
-def test_an_outage_of_the_broker_costs_no_event_and_no_503(node: Node, tmp_path: Path) -> None:
-    port = free_port()
-    answered: list[str] = []
-    refused: list[str] = []
-    stop = [False]
-
-    def send(sender: int) -> None:
-        number = 0
-        while not stop[0]:
-            number += 1
-            mark = f"{sender}-{number}"
-            (answered if track(port, mark) == 200 else refused).append(mark)
-
-    with process(rabbitmq_variables(node), port=port, data_dir=tmp_path) as running, ThreadPoolExecutor(4) as senders:
-        sending = [senders.submit(send, number) for number in range(4)]
-        until(lambda: len(answered) > 50)
-        node.stop()
-        before = len(answered)
-        until(lambda: len(answered) > before + 200)
-        assert get(port, "/ready") == 200  # it can still keep events
-        node.start()
-        before = len(answered)
-        until(lambda: len(answered) > before + 50)
-        until(lambda: asyncio.run(spooled(tmp_path)) == 0, 60)
-        stop[0] = True
-        for one in sending:
-            one.result()
-        running.terminate()
-        assert running.wait(30) == 0
-    assert not refused
-    found = asyncio.run(broker_marks(node, tmp_path))
-    assert set(found) == set(answered)
-
-
-async def spooled(folder: Path) -> int:
-    """Messages that wait in the spool and are lent to nobody else."""
-    async with open_embedded_subscriber(folder / "spool", StreamLimits(), "raw", 10) as subscriber:
-        deliveries = await subscriber.receive(10, 0)
-        await subscriber.release(deliveries)
-        return len(deliveries)
-
-
-@pytest.mark.rabbitmq
-def test_it_starts_and_serves_without_its_broker(node: Node, tmp_path: Path) -> None:
-    port = free_port()
-    node.stop()
-    try:
-        with process(rabbitmq_variables(node), port=port, data_dir=tmp_path) as running:
-            assert track(port, "early") == 200
-            running.terminate()
-            assert running.wait(30) == 0
-    finally:
-        node.start()
-    with process(rabbitmq_variables(node), port=port, data_dir=tmp_path) as running:
-        assert track(port, "now") == 200
-        arrive(node, tmp_path, {"early", "now"})
-
-
-@pytest.mark.rabbitmq
-def test_a_full_spool_is_a_503_until_the_broker_is_back(node: Node, tmp_path: Path) -> None:
-    port = free_port()
-    variables = rabbitmq_variables(node) | {"EVNT_COLLECTOR__SPOOL__MAX_BYTES": "20000"}
-    with process(variables, port=port, data_dir=tmp_path):
-        assert track(port, "before") == 200
-        node.stop()
-        try:
-            until(lambda: track(port, "x" * 2_000) == 503)
-            assert get(port, "/ready") == 503
-            assert get(port, "/health") == 200
-        finally:
-            node.start()
-        until(lambda: track(port, "after") == 200)
-        until(lambda: get(port, "/ready") == 200)
-        arrive(node, tmp_path, {"before", "after"})
