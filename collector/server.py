@@ -2,13 +2,14 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from collector.answer import Headers
 from collector.handlers import Handler
-from collector.mending import mended
+from collector.mending import apart, mended
 from collector.metrics import Metrics
 from collector.settings import Settings, TimeoutSettings
 from collector.shortcut import Client, Report, Shortcut
@@ -74,17 +75,17 @@ class Connection(web.RequestHandler):
         known = self._request_count
         try:
             super().data_received(data)
+            if self._request_count != known:
+                message = self._take_newest()
+                self._half_head = False
+                if begins and (not isinstance(message, RawRequestMessage) or message.upgrade):
+                    self._read_lost(data, known)
+            elif begins and data:
+                self._half_head = True
         except IndexError:  # yarl's, over an address such as `http://[]@`
             self._server.metrics.cut_off += 1
             self.force_close()
             return
-        if self._request_count != known:
-            message, self._newest = self._messages[-1]
-            self._half_head = False
-            if begins and not isinstance(message, RawRequestMessage):
-                self._mend(data)
-        elif begins and data:
-            self._half_head = True
         self._watch_chunks(data, new=self._request_count != known)
         # before its first request the task may not have come to wait, and what is here may be half a head
         if self._messages or not (idle or self._request_count == 0):
@@ -108,18 +109,55 @@ class Connection(web.RequestHandler):
         if begins and self._chunks_end == _BLANK_LINE and not self._messages and not self._request_in_progress:
             self._parser = self._new_parser()
 
-    def _mend(self, data: bytes) -> None:
-        """Read once more what could not be parsed, a request from its beginning on, if that can be mended."""
+    def _read_lost(self, data: bytes, known: int) -> None:
+        """Read what aiohttp loses of requests that come together: all with a broken one, what follows an upgrade."""
+        pieces = apart(data)
+        if isinstance(self._messages[-1][0], RawRequestMessage):
+            self._read_apart([] if self._upgraded else pieces[self._request_count - known :])
+        elif len(pieces) == 1:
+            self._mend(data)
+        else:
+            self._forget_newest()
+            self._read_apart(pieces)
+
+    def _read_apart(self, pieces: list[bytes]) -> None:
+        """Read requests one by one. One that can't be mended is the last, since nobody knows where the next begins."""
+        for piece in pieces:
+            begins, known = self._newest.is_eof(), self._request_count
+            super().data_received(piece)
+            self._half_head = begins and self._request_count == known
+            if self._request_count == known:
+                continue
+            message = self._take_newest()
+            if not isinstance(message, RawRequestMessage) and not (begins and self._mend(piece)):
+                return
+
+    def _mend(self, data: bytes) -> bool:
+        """Whether what could not be parsed, a request from its beginning on, could be mended; then it is read."""
         repaired = mended(data)
         if repaired is None:
-            return
-        self._messages.pop()
-        self._request_count -= 1
-        self._parser = self._new_parser()
+            return False
+        self._forget_newest()
         known = self._request_count
         super().data_received(repaired)
         self._half_head = self._request_count == known
         self._newest = EMPTY_PAYLOAD if self._half_head else self._messages[-1][1]
+        return True
+
+    def _take_newest(self) -> Any:
+        """The newest message; where that is none, the body in whose place it came is never completed."""
+        unfinished = self._newest
+        message, self._newest = self._messages[-1]
+        if not isinstance(message, RawRequestMessage) and not unfinished.is_eof():
+            unfinished.set_exception(web.RequestPayloadError("the body is broken"))
+            unfinished.feed_eof()
+        return message
+
+    def _forget_newest(self) -> None:
+        """Begin anew where a request could not be parsed."""
+        self._messages.pop()
+        self._request_count -= 1
+        self._parser = self._new_parser()
 
     def _new_parser(self) -> HttpRequestParser:
         return HttpRequestParser(
