@@ -218,10 +218,8 @@ class Connection(web.RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's own promise: True keeps the way back open
         """A client that says it is done still gets the answers to what it has sent completely."""
-        current = self._current_request
-        payloads = [payload for _, payload in self._messages] + ([current.content] if current is not None else [])
         idle = self._waiter is not None and not self._waiter.done()
-        if self.ssl_context is not None or idle or not all(payload.is_eof() for payload in payloads):
+        if self.ssl_context is not None or idle or not self._newest.is_eof():
             return False
         self._close_when_idle()
         return True
@@ -236,6 +234,10 @@ class Connection(web.RequestHandler):
         if self._head_deadline is not None:
             self._head_deadline.cancel()
         self._unpark()
+        if not self._newest.is_eof():
+            self._newest.set_exception(ConnectionResetError("the client is gone"))
+        if self._current_request is None and self._task_handler is not None:
+            self._task_handler.cancel()  # aiohttp's task would begin with a request, though all that it needs is gone
         super().connection_lost(exc)
 
     def _cut_off(self) -> None:
