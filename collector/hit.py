@@ -30,7 +30,7 @@ ADDRESS_HEADERS: Final = frozenset(
     )
 )
 
-_ABSOLUTE: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
+_ABSOLUTE: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#]*)")
 
 
 @dataclass(slots=True, init=False)
@@ -83,6 +83,15 @@ class Hit:
     @property
     def anonymous(self) -> bool:
         return b"sp-anonymous" in self.named
+
+    @property
+    def host(self) -> bytes | None:
+        """Host and port that were asked for; an absolute target names them, and the header does not count then."""
+        if not self.target.startswith("/"):
+            absolute = _ABSOLUTE.match(self.target.encode("utf-8", "surrogateescape"))
+            if absolute is not None:
+                return absolute[1].rpartition(b"@")[2]
+        return self.named.get(b"host")
 
     @property
     def head_bytes(self) -> int:

@@ -52,7 +52,7 @@ class Recorder:
             querystring=hit.query,
             body=None if hit.body is None else as_utf8(hit.body, content_type),
             content_type=content_type,
-            hostname=hostname(named.get(b"host")),
+            hostname=hostname(hit.host),
         )
 
     def address(self, hit: Hit) -> bytes:

@@ -100,8 +100,10 @@ def test_paths_are_decoded_and_queries_are_not() -> None:
 
 
 def test_a_target_with_scheme_and_host_is_understood() -> None:
-    found = payload(serve([("Host", "C.example.com:80")], "http://c.example.com/com.acme/v1?a=b"))
-    assert (found.path, found.querystring, found.hostname) == ("/com.acme/v1", "a=b", "c.example.com")
+    for host in ("c.example.com", "C.example.com:80", "user:word@c.example.com:443"):
+        found = payload(serve([("Host", "other.example.com:80")], f"http://{host}/com.acme/v1?a=b@c"))
+        assert (found.path, found.querystring, found.hostname) == ("/com.acme/v1", "a=b@c", "c.example.com")
+    assert payload(serve([("Host", "other.example.com")], "http://[::1]:80/com.acme/v1")).hostname == "::1"
 
 
 @pytest.mark.parametrize("target", ["/a/b/c", "/a/", "//b", "/a", "/", "/a/b/", "/r/x", "/static/x", "/proxy/hash"])
