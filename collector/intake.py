@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, web
 
 from collector import bodies
 from collector.answer import Answer, Headers
@@ -72,7 +72,8 @@ class Intake:
 
     async def read(self, request: web.BaseRequest, hit: Hit) -> None:
         """Wait for the body and fill it in. Raises Refused."""
-        if hit.named.get(b"expect", b"").lower() == b"100-continue" and request.transport is not None:
+        asked = hit.named.get(b"expect", b"").lower() == b"100-continue"
+        if asked and request.version >= HttpVersion11 and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             body = await bodies.read(request.content, self.most_body_bytes, self._body_seconds)

@@ -79,6 +79,18 @@ async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
         writer.close()
 
 
+async def test_a_client_of_http_1_0_is_not_told_to_go_on() -> None:
+    async with collector(plain()) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"POST /a/b HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        await asyncio.sleep(0.05)
+        writer.write(b"{}")
+        answer = await read_answer(reader)
+        writer.close()
+        assert answer
+        assert answer.status == 200
+
+
 async def test_more_connections_than_allowed_are_closed_at_once() -> None:
     settings = Settings.model_validate({"collector": {"port": 0}, "performance": {"max_concurrent_connections": 1}})
     unhandled: list[object] = []
