@@ -236,7 +236,8 @@ def determine_path(given: str, expected: str, config: Any) -> None:
 
 def split(given: dict[str, Any], expected: dict[str, Any], _config: Any) -> None:
     """As sets: nobody depends on the order, which is reversed upstream."""
-    batches, failed = splitting.split([json.dumps(event) for event in given["events"]], given["maximum"], given["join"])
+    texts = [json.dumps(event, ensure_ascii=False) for event in given["events"]]
+    batches, failed = splitting.split(texts, given["maximum"], given["join"])
     assert sorted(len(batch) for batch in batches) == sorted(len(batch) for batch in expected["good"])
     assert sorted(json.loads(event) for batch in batches for event in batch) == sorted(
         event for batch in expected["good"] for event in batch
