@@ -11,8 +11,10 @@ Header = tuple[bytes, bytes]
 ADDRESS_HEADERS: Final = frozenset(
     (
         b"x-forwarded-for",
+        b"x-forwarded",
         b"x-real-ip",
         b"forwarded",
+        b"forwarded-for",
         b"cf-connecting-ip",
         b"cf-connecting-ipv6",
         b"cf-pseudo-ipv4",
@@ -20,13 +22,19 @@ ADDRESS_HEADERS: Final = frozenset(
         b"x-client-ip",
         b"x-cluster-client-ip",
         b"x-original-forwarded-for",
+        b"x-vercel-forwarded-for",
+        b"cloudfront-viewer-address",
+        b"do-connecting-ip",
         b"fastly-client-ip",
         b"fly-client-ip",
         b"x-appengine-user-ip",
         b"x-azure-clientip",
         b"x-azure-socketip",
         b"x-envoy-external-address",
+        b"x-nf-client-connection-ip",
         b"client-ip",
+        b"proxy-client-ip",
+        b"wl-proxy-client-ip",
     )
 )
 

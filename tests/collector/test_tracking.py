@@ -47,7 +47,8 @@ def test_a_disabled_cookie_is_neither_read_nor_written() -> None:
 
 
 def test_nothing_that_tells_who_it_is_is_recorded_of_the_anonymous() -> None:
-    telling = ("X-Forwarded-For", "x-real-ip", "Forwarded", "CF-Connecting-IP", "True-Client-IP", "Cookie")
+    telling = ["X-Forwarded-For", "x-real-ip", "Forwarded", "CF-Connecting-IP", "True-Client-IP", "Cookie"]
+    telling += ["CloudFront-Viewer-Address", "DO-Connecting-IP", "X-Forwarded", "Forwarded-For", "WL-Proxy-Client-IP"]
     headers = [(name, "198.51.100.7") for name in telling]
     outcome = serve([*headers, ("SP-Anonymous", ""), ("User-Agent", "agent")])
     found = payload(outcome)
