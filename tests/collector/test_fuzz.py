@@ -78,15 +78,18 @@ async def kept(folder: Path) -> set[str]:
     return marks
 
 
-def attack(target: Target, broken: bytes) -> None:
-    """A broken request, behind a valid one on the same connection and before one on another."""
+def attack(target: Target, broken: bytes, *, together: bool = False) -> None:
+    """A broken request, behind a valid one on the same connection and before one on another.
+
+    together: both are sent at once.
+    """
     before, after = target.mark(), target.mark()
     with socket.create_connection(("127.0.0.1", target.port), timeout=PATIENCE_S) as connection:
-        connection.sendall(valid(before))
+        connection.sendall(valid(before) + broken * together)
         assert answer(connection) == 200
         target.answered.add(before)
         with suppress(ConnectionError):  # the server may have enough of it before all is sent
-            connection.sendall(broken)
+            connection.sendall(b"" if together else broken)
             connection.shutdown(socket.SHUT_WR)
         while (status := answer(connection)) is not None:
             assert status < 500
@@ -163,9 +166,9 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-@given(requests())
-def test_broken_requests(target: Target, broken: bytes) -> None:
-    attack(target, broken)
+@given(requests(), st.booleans())
+def test_broken_requests(target: Target, broken: bytes, together: bool) -> None:
+    attack(target, broken, together=together)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -195,6 +198,7 @@ CORPUS = {
 }
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("broken", CORPUS.values(), ids=CORPUS.keys())
-def test_corpus(target: Target, broken: bytes) -> None:
-    attack(target, broken)
+def test_corpus(target: Target, broken: bytes, together: bool) -> None:
+    attack(target, broken, together=together)
