@@ -72,19 +72,24 @@ async def test_a_write_ahead_log_begins_anew_while_others_write(file: Path) -> N
     upkeep.close()
 
 
+async def _keeps_small(file: Path) -> None:
+    """What is written ahead goes into the file by itself."""
+    connection = store.connect(file, "FULL")
+    begin(connection, 5)
+    with connection:
+        store.put(connection, "raw", store.rows(some(1, size=100_000)), 10**9)
+    await eventually(lambda: _below(file.with_name("stream.sqlite-wal"), 1))
+    connection.close()
+
+
 async def test_a_file_that_can_not_be_opened_at_first_is_kept_small_later(tmp_path: Path) -> None:
     file = tmp_path / "absent" / "stream.sqlite"
     upkeep = Upkeep(file, LIMITS, now_ms)
     await asyncio.sleep(2 * ROUND_S)
     file.parent.mkdir()
     store.create(file)
-    connection = store.connect(file, "FULL")
-    begin(connection, 5)
-    with connection:
-        store.put(connection, "raw", store.rows(some(1, size=100_000)), 10**9)
-    await eventually(lambda: _below(file.with_name("stream.sqlite-wal"), 1))
+    await _keeps_small(file)
     upkeep.close()
-    connection.close()
 
 
 async def test_a_file_that_was_damaged_and_put_in_order_is_kept_small_again(file: Path) -> None:
@@ -93,10 +98,5 @@ async def test_a_file_that_was_damaged_and_put_in_order_is_kept_small_again(file
     upkeep = Upkeep(file, LIMITS, now_ms)
     await asyncio.sleep(2 * ROUND_S)
     await asyncio.to_thread(file.write_bytes, intact)
-    connection = store.connect(file, "FULL")
-    begin(connection, 5)
-    with connection:
-        store.put(connection, "raw", store.rows(some(1, size=100_000)), 10**9)
-    await eventually(lambda: _below(file.with_name("stream.sqlite-wal"), 1))
+    await _keeps_small(file)
     upkeep.close()
-    connection.close()
