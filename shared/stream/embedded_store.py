@@ -35,10 +35,6 @@ CREATE INDEX kept ON record (log, id, stored_ms, size);
 CREATE TABLE amount (name TEXT PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-#: A commit writes whole pages, at least one of each table and index: larger ones cost more where few events come at a
-#: time, smaller ones where megabytes do.
-PAGE_BYTES = 16_384
-
 #: Bytes that a message takes beside its body, about.
 OVERHEAD = 200
 
@@ -92,7 +88,7 @@ def create(file: Path) -> int:
     try:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            for pragma in (f"page_size={PAGE_BYTES}", "auto_vacuum=INCREMENTAL", "journal_mode=WAL"):
+            for pragma in ("page_size=32768", "auto_vacuum=INCREMENTAL", "journal_mode=WAL"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
         return version or VERSION

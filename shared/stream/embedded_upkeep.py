@@ -28,10 +28,10 @@ IDLE_ROUNDS = 8
 
 #: Records that one transaction of trimming removes at most, and pages that one step gives back to the file system.
 TRIM_STEP = 200
-VACUUM_PAGES = 128
+VACUUM_PAGES = 64
 
-#: Free pages that the file keeps for what comes next.
-SPARE_PAGES = 1024
+#: Free pages (of 32 KB) that the file keeps for what comes next.
+SPARE_PAGES = 512
 
 _LOGS: tuple[LogName, ...] = ("bad-rows", "raw.archive")
 

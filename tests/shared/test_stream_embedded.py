@@ -67,7 +67,7 @@ def test_a_queue_holds_as_many_bytes_as_it_may(file: Path) -> None:
 async def test_a_full_disk_is_an_outage_and_not_a_loss(tmp_path: Path, file: Path) -> None:
     def on_a_small_disk() -> sqlite3.Connection:
         connection = store.connect(file, "FULL")
-        connection.execute("PRAGMA max_page_count=80")
+        connection.execute("PRAGMA max_page_count=40")  # of 32 KB
         return connection
 
     async with publisher_over(file, on_a_small_disk) as publisher:
