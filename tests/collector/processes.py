@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -13,8 +13,10 @@ from urllib.request import Request, urlopen
 from shared.payload import CollectorPayload
 from shared.payload_reader import decode
 from shared.settings import StreamLimits, environment
+from shared.stream import embedded_store as store
 from shared.stream import open_embedded_subscriber
 from shared.stream.contract import Subscriber
+from shared.stream.embedded import FILE
 from tests.ports import free_port
 from tests.vectors import ROOT
 
@@ -111,12 +113,10 @@ async def embedded_marks(folder: Path) -> list[str]:
         return await marks(subscriber)
 
 
-async def spooled(folder: Path) -> int:
-    """Messages that wait in the spool and are lent to nobody else."""
-    async with open_embedded_subscriber(folder / "spool", StreamLimits(), "raw", 10) as subscriber:
-        deliveries = await subscriber.receive(10, 0)
-        await subscriber.release(deliveries)
-        return len(deliveries)
+def spooled(folder: Path) -> int:
+    """Messages in the spool, those that are on their way to the stream too."""
+    with closing(store.connect(folder / "spool" / FILE, "NORMAL")) as connection:
+        return store.amount(connection, "raw")[0]
 
 
 def until(condition: Callable[[], object], patience_s: float = 30) -> None:

@@ -68,10 +68,10 @@ def test_an_outage_of_the_broker_costs_no_event_and_no_503(node: Node, tmp_path:
         node.start()
         before = len(answered)
         until(lambda: len(answered) > before + 50)
-        until(lambda: asyncio.run(spooled(tmp_path)) == 0, 60)
         stop[0] = True
         for one in sending:
             one.result()
+        until(lambda: spooled(tmp_path) == 0, 60)
         running.terminate()
         assert running.wait(30) == 0
     assert not refused

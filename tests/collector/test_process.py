@@ -127,7 +127,7 @@ def test_what_a_spool_holds_goes_on_when_there_is_none_any_more(tmp_path: Path) 
         running.terminate()
         assert running.wait(20) == 0
     with process({"EVNT_COLLECTOR__SPOOL__ENABLED": "false"}, port=port, data_dir=tmp_path) as running:
-        until(lambda: asyncio.run(spooled(tmp_path)) == 0)
+        until(lambda: spooled(tmp_path) == 0)
         running.terminate()
         assert running.wait(20) == 0
     assert asyncio.run(embedded_marks(tmp_path / "stream")) == ["spooled"]
