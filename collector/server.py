@@ -2,23 +2,19 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader, web
-from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 
 from collector.answer import Headers
 from collector.handlers import Handler
-from collector.mending import apart, mended
 from collector.metrics import Metrics
+from collector.reading import Reading
 from collector.settings import Settings, TimeoutSettings
 from collector.shortcut import Client, Report, Shortcut
 
 #: Between two looks at a connection whose client said that it is done, seconds.
 _IDLE_LOOK_S = 0.02
-
-#: How a body in chunks ends, with trailers or without.
-_BLANK_LINE = b"\r\n\r\n"
 
 _SECURITY: Headers = [
     ("X-Content-Type-Options", "nosniff"),
@@ -40,22 +36,19 @@ def server_headers(settings: Settings) -> Headers:
     return headers + list(settings.collector.extra_headers.items())
 
 
-class Connection(web.RequestHandler):
+class Connection(Reading):
     """One connection: cut off while it keeps us waiting for the rest of a request's head.
 
     aiohttp serves its requests one after the other in a task that waits on `_waiter` between them. While a request
     goes the short way that future is kept in `_parked`, so that nobody wakes the task, and what comes meanwhile queues.
     """
 
-    __slots__ = ("_chunks_end", "_client", "_half_head", "_head_deadline", "_newest", "_parked", "_server")
+    __slots__ = ("_client", "_head_deadline", "_parked", "_server")
 
     def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, **limits: int | float | bool | None) -> None:
-        super().__init__(server, loop=loop, **limits)  # type: ignore[arg-type] # the limits are aiohttp's own keywords
+        super().__init__(server, loop, **limits)
         self._server = server
         self._client = Client(b"", secure=False)
-        self._newest: StreamReader = EMPTY_PAYLOAD
-        self._chunks_end: bytes | None = None  # the last bytes that came, while the newest request is one in chunks
-        self._half_head = False
         self._head_deadline: asyncio.TimerHandle | None = None
         self._parked: asyncio.Future[None] | None = None
 
@@ -70,23 +63,12 @@ class Connection(web.RequestHandler):
         idle = waiter is not None and not waiter.done()
         if idle:
             self._parked, self._waiter = waiter, None
-        begins = not self._half_head and self._newest.is_eof()
-        self._forget_trailer(begins)
-        known = self._request_count
         try:
             super().data_received(data)
-            if self._request_count != known:
-                message = self._take_newest()
-                self._half_head = False
-                if begins and (not isinstance(message, RawRequestMessage) or message.upgrade):
-                    self._read_lost(data, known)
-            elif begins and data:
-                self._half_head = True
         except IndexError:  # yarl's, over an address such as `http://[]@`
             self._server.metrics.cut_off += 1
             self.force_close()
             return
-        self._watch_chunks(data, new=self._request_count != known)
         # before its first request the task may not have come to wait, and what is here may be half a head
         if self._messages or not (idle or self._request_count == 0):
             if self._head_deadline is not None:
@@ -96,81 +78,6 @@ class Connection(web.RequestHandler):
             self._head_deadline = self._loop.call_later(self._server.timeouts.headers_seconds, self._cut_off)
         if idle:
             self._serve_next()
-
-    def _watch_chunks(self, data: bytes, *, new: bool) -> None:
-        if new:
-            newest = self._messages[-1][0] if self._messages else None
-            self._chunks_end = b"" if isinstance(newest, RawRequestMessage) and newest.chunked else None
-        if self._chunks_end is not None:
-            self._chunks_end = (self._chunks_end + data)[-len(_BLANK_LINE) :]
-
-    def _forget_trailer(self, begins: bool) -> None:
-        """Begin with a new parser after a body in chunks: aiohttp's gives its trailer to the next request."""
-        if begins and self._chunks_end == _BLANK_LINE and not self._messages and not self._request_in_progress:
-            self._parser = self._new_parser()
-
-    def _read_lost(self, data: bytes, known: int) -> None:
-        """Read what aiohttp loses of requests that come together: all with a broken one, what follows an upgrade."""
-        pieces = apart(data)
-        if isinstance(self._messages[-1][0], RawRequestMessage):
-            self._read_apart([] if self._upgraded else pieces[self._request_count - known :])
-        elif len(pieces) == 1:
-            self._mend(data)
-        else:
-            self._forget_newest()
-            self._read_apart(pieces)
-
-    def _read_apart(self, pieces: list[bytes]) -> None:
-        """Read requests one by one. One that can't be mended is the last, since nobody knows where the next begins."""
-        for piece in pieces:
-            begins, known = self._newest.is_eof(), self._request_count
-            super().data_received(piece)
-            self._half_head = begins and self._request_count == known
-            if self._request_count == known:
-                continue
-            message = self._take_newest()
-            if not isinstance(message, RawRequestMessage) and not (begins and self._mend(piece)):
-                return
-
-    def _mend(self, data: bytes) -> bool:
-        """Whether what could not be parsed, a request from its beginning on, could be mended; then it is read."""
-        repaired = mended(data)
-        if repaired is None:
-            return False
-        self._forget_newest()
-        known = self._request_count
-        super().data_received(repaired)
-        self._half_head = self._request_count == known
-        self._newest = EMPTY_PAYLOAD if self._half_head else self._messages[-1][1]
-        return True
-
-    def _take_newest(self) -> Any:
-        """The newest message; where that is none, the body in whose place it came is never completed."""
-        unfinished = self._newest
-        message, self._newest = self._messages[-1]
-        if not isinstance(message, RawRequestMessage) and not unfinished.is_eof():
-            unfinished.set_exception(web.RequestPayloadError("the body is broken"))
-            unfinished.feed_eof()
-        return message
-
-    def _forget_newest(self) -> None:
-        """Begin anew where a request could not be parsed."""
-        self._messages.pop()
-        self._request_count -= 1
-        self._parser = self._new_parser()
-
-    def _new_parser(self) -> HttpRequestParser:
-        return HttpRequestParser(
-            self,
-            self._loop,
-            self._read_bufsize,
-            max_line_size=self.max_line_size,
-            max_field_size=self.max_field_size,
-            max_headers=self.max_headers,
-            payload_exception=web.RequestPayloadError,
-            auto_decompress=False,
-            max_msg_queue_size=self._max_msg_queue_size,
-        )
 
     def _serve_next(self) -> None:
         """Let the next request, if there is one, go the short way; if it is none for that, wake the parked task."""
