@@ -54,6 +54,19 @@ def limits(bounds: SpoolSettings, of_stream: StreamLimits) -> StreamLimits:
     )
 
 
+def told_once(notice: Callable[[str | None], None]) -> Callable[[str | None], None]:
+    """To be told a reason, or None, again and again: passes on the first reason of an outage, and its end."""
+    away = False
+
+    def say(reason: str | None) -> None:
+        nonlocal away
+        if (reason is not None) != away:
+            away = reason is not None
+            notice(reason)
+
+    return say
+
+
 class Spool:
     """A stream of its own in which messages for all streams wait, oldest first. Its size is bounded by that stream."""
 
@@ -75,8 +88,7 @@ class Spool:
         self._clock = clock
         self._metrics = metrics
         self._told_of = told_of
-        self._notice = notice
-        self._refuses = False
+        self._say = told_once(notice)
         self._held: list[Delivery] = []
         #: Whether the stream has to take something of what is kept before it is trusted with more.
         self.doubts = False
@@ -106,11 +118,6 @@ class Spool:
         await self._publisher.publish("raw", messages)
         self._metrics.spooled += len(messages)
         self._filled.set()
-
-    def _say(self, reason: str | None) -> None:
-        if (reason is not None) != self._refuses:
-            self._refuses = reason is not None
-            self._notice(reason)
 
     async def drain(self, target: Publisher) -> None:
         """Send what is kept to the stream it was meant for, whenever that takes messages; ends when cancelled."""
@@ -184,8 +191,7 @@ class SpoolingPublisher:
         self._poster = poster(stream)
         self._spool = spool
         self._timeout_s = timeout_s
-        self._notice = notice
-        self._away = False
+        self._say = told_once(notice)
 
     @property
     def trouble(self) -> str | None:
@@ -253,9 +259,3 @@ class SpoolingPublisher:
         except (StreamUnavailable, TimeoutError) as error:
             return str(error) or _LATE
         return None
-
-    def _say(self, reason: str | None) -> None:
-        """Once when it goes and once when it comes back."""
-        if (reason is not None) != self._away:
-            self._away = reason is not None
-            self._notice(reason)
