@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from shared.stream.contract import StreamName, StreamUnavailable
+from shared.stream.embedded_store import written_ahead
 
 #: What leases and acks need until the upkeep has dealt with the write-ahead log, bytes.
 SPARE_BYTES = 1 << 24
@@ -18,7 +19,6 @@ def check_room(file: Path, stream: StreamName, size: int) -> None:
     What is written ahead is written into the file a second time before it is gone.
     """
     disk = os.statvfs(file.parent)
-    ahead = file.with_name(file.name + "-wal")
-    wanted = (ahead.stat().st_size if ahead.exists() else 0) + 2 * size + _SPARES.get(stream, 1) * SPARE_BYTES
+    wanted = written_ahead(file) + 2 * size + _SPARES.get(stream, 1) * SPARE_BYTES
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < wanted:  # some file systems don't tell how large they are
         raise StreamUnavailable(f"the disk of {file.parent} has no room: {wanted} bytes must be free")

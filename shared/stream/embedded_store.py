@@ -96,6 +96,14 @@ def create(file: Path) -> int:
         connection.close()
 
 
+def written_ahead(file: Path) -> int:
+    """Bytes of the file's write-ahead log."""
+    try:
+        return file.with_name(file.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def rows(messages: Iterable[Message]) -> list[Row]:
     """Messages as the columns that they have in `message` and `record`."""
     return [

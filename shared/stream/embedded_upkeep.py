@@ -73,17 +73,11 @@ class Upkeep:
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         self._idle_rounds = self._idle_rounds + 1 if version == self._version else 0
         self._version = version
-        size = self._wal_bytes()
+        size = store.written_ahead(self._file)
         if size and self._idle_rounds >= IDLE_ROUNDS:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         elif size > SMALL_WAL and not self._idle_rounds:
             copy_log(connection, LARGE_WAL)
-
-    def _wal_bytes(self) -> int:
-        try:
-            return self._file.with_name(self._file.name + "-wal").stat().st_size
-        except FileNotFoundError:
-            return 0
 
     def _trim(self, connection: sqlite3.Connection) -> None:
         if time.monotonic() < self._next_trim:
